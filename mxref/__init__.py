@@ -1,0 +1,89 @@
+"""mxref: the CPU reference implementation and conformance suite for OCP Microscaling formats.
+
+The public names are resolved on first use, so that ``import mxref`` costs little more than
+``import numpy``: Numba is loaded by the first conversion of an array.
+
+Examples
+--------
+>>> import numpy as np, mxref
+>>> q = mxref.quantize(np.linspace(-1, 1, 64, dtype=np.float32), "mxfp4")
+>>> q.codes.shape, q.scales.tolist()
+((64,), [125, 125])
+>>> mxref.check.quantize(np.linspace(-1, 1, 64, dtype=np.float32), q.codes, q.scales, "mxfp4").ok
+True
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MXArray",
+    "Policy",
+    "block_format",
+    "check",
+    "clauses",
+    "decode",
+    "dequantize",
+    "encode",
+    "exact",
+    "explain",
+    "formats",
+    "get_policy",
+    "policy",
+    "quantize",
+    "scalar_format",
+    "show",
+    "vectors",
+]
+
+_HOME = {
+    "MXArray": "mxref.arrays",
+    "Policy": "mxref.policy",
+    "block_format": "mxref.formats",
+    "decode": "mxref.arrays",
+    "dequantize": "mxref.arrays",
+    "encode": "mxref.arrays",
+    "explain": "mxref.show",
+    "get_policy": "mxref.policy",
+    "quantize": "mxref.arrays",
+    "scalar_format": "mxref.formats",
+}
+_SUBMODULES = {"check", "clauses", "exact", "formats", "policy", "show", "vectors"}
+
+if TYPE_CHECKING:
+    from mxref import check as check
+    from mxref import clauses as clauses
+    from mxref import exact as exact
+    from mxref import formats as formats
+    from mxref import policy as policy
+    from mxref import show as show
+    from mxref import vectors as vectors
+    from mxref.arrays import MXArray as MXArray
+    from mxref.arrays import decode as decode
+    from mxref.arrays import dequantize as dequantize
+    from mxref.arrays import encode as encode
+    from mxref.arrays import quantize as quantize
+    from mxref.formats import block_format as block_format
+    from mxref.formats import scalar_format as scalar_format
+    from mxref.policy import Policy as Policy
+    from mxref.policy import get_policy as get_policy
+    from mxref.show import explain as explain
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"mxref.{name}")
+    if name in _HOME:
+        value = getattr(importlib.import_module(_HOME[name]), name)
+        globals()[name] = value
+        return value
+    msg = f"module 'mxref' has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,399 @@
+"""Arrays in block formats: quantize, dequantize, encode, decode and `MXArray`.
+
+This layer validates what users hand in, chooses the kernel and keeps memory bounded; the
+arithmetic is in ``mxref.kernels``, its definition in ``mxref.exact``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mxref import _choices as choice
+from mxref import _inputs as inputs
+from mxref.formats import BlockFormat, ElementFormat, ScaleFormat, block_format, scalar_format
+from mxref.kernels import element as element_kernels
+from mxref.mxarray import MXArray
+from mxref.policy import Policy, get_policy
+from mxref.traversal import SLAB, encode_blocks, flat_pieces, storage_of
+
+__all__ = [
+    "MXArray",
+    "blocked",
+    "decode",
+    "dequantize",
+    "encode",
+    "encode_with_scale",
+    "quantize",
+]
+
+
+def quantize(
+    x: ArrayLike,
+    format: str | BlockFormat,  # noqa: A002
+    axis: int = -1,
+    policy: Policy | str | None = None,
+    out: MXArray | None = None,
+    *,
+    block_size: int | None = None,
+    pad: bool = False,
+) -> MXArray:
+    """Convert an array to a block format.
+
+    Parameters
+    ----------
+    x : array_like of float32, float64, float16 or ml_dtypes.bfloat16
+        Any shape of one axis or more, any memory layout, either byte order.
+    format : str or BlockFormat
+        ``"mxfp8_e4m3"``, ``"mxfp8_e5m2"``, ``"mxfp6_e3m2"``, ``"mxfp6_e2m3"``, ``"mxfp4"`` or
+        ``"mxint8"``.
+    axis : int
+        Axis along which blocks lie; for a matrix product, the reduction axis.
+    policy : Policy or str, optional
+        What the standard leaves open; default ``"ocp"``.
+    out : MXArray, optional
+        Where to write: an array of the same format, axis and shape. It is returned.
+    block_size : int, optional
+        Block length; default 32.
+    pad : bool
+        Accept a length that is not a multiple of the block size: zeros complete the last block
+        and are dropped from the codes.
+
+    Returns
+    -------
+    MXArray
+        With `codes` of the shape of `x`.
+
+    Raises
+    ------
+    TypeError
+        If the dtype is not one of the four.
+    ValueError
+        If a name, the axis, a length or `out` does not fit, or if the policy says ``raise`` and
+        a NaN or an infinity is met.
+
+    Notes
+    -----
+    Clauses MX-1.0/6.3/scale and MX-1.0/6.3/elements. Bits do not depend on the number of
+    threads, the memory layout or the floating-point environment.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> q = quantize(np.array([6.0, 0.75, -0.1] + [0.0] * 29, np.float32), "mxfp4")
+    >>> q.scales, [hex(c) for c in q.codes[:3]]
+    (array([127], dtype=uint8), ['0x7', '0x2', '0x8'])
+    >>> q.dequantize()[:3]
+    array([ 6.,  1., -0.], dtype=float32)
+    """
+    array, source = inputs.as_float(x)
+    fmt = block_format(format, block_size)
+    chosen = get_policy(policy)
+    if pad:
+        chosen = chosen.replace(block_tail=choice.BlockTail.ZERO_PAD)
+    where = inputs.normal_axis(axis, array.shape)
+    padded = chosen.block_tail is choice.BlockTail.ZERO_PAD
+    shape = inputs.scale_shape(array.shape, where, fmt.block_size, pad=padded)
+    codes, scales = _quantize_output(out, array, shape, fmt, where)
+    _refuse_nonfinite(array, chosen, fmt.element, is_block=True)
+    encode_blocks(array, source, fmt, where, chosen, scales, codes, given=False)
+    if chosen.nan_element is choice.NanElement.RAISE and not fmt.element.has_nan:
+        _refuse_nan_scale(scales, fmt)
+    if out is not None:
+        out._policy = chosen  # noqa: SLF001
+        return out
+    return MXArray.trusted(codes, scales, fmt, where, chosen)
+
+
+def _quantize_output(
+    out: MXArray | None,
+    x: NDArray[Any],
+    shape: tuple[int, ...],
+    fmt: BlockFormat,
+    axis: int,
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    if out is None:
+        return np.empty(x.shape, np.uint8), np.empty(shape, np.uint8)
+    if not isinstance(out, MXArray):
+        msg = f"out must be an MXArray, got {type(out).__name__}"
+        raise TypeError(msg)
+    if out.format != fmt or out.axis != axis:
+        msg = (
+            f"out is {out.format.name} along axis {out.axis}; expected {fmt.name} along axis {axis}"
+        )
+        raise ValueError(msg)
+    codes = inputs.as_output(out.codes, x.shape, np.uint8, x)
+    return codes, inputs.as_output(out.scales, shape, np.uint8, x)
+
+
+def encode_with_scale(
+    x: ArrayLike,
+    scales: ArrayLike,
+    format: str | BlockFormat,  # noqa: A002
+    axis: int = -1,
+    policy: Policy | str | None = None,
+    *,
+    block_size: int | None = None,
+) -> NDArray[np.uint8]:
+    """Encode the elements of blocks whose scale codes somebody else chose.
+
+    Parameters
+    ----------
+    x : array_like of float32, float64, float16 or bfloat16
+    scales : array of uint8
+        Scale codes, shaped as `MXArray` wants them.
+
+    Returns
+    -------
+    array of uint8
+        Element codes, in the shape of `x`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `quantize`.
+
+    Notes
+    -----
+    Clause MX-1.0/6.3/elements: ``P_i = quantize(V_i / X)``. A ragged last block is taken as it is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> encode_with_scale(np.full(32, 3.0, np.float32), np.array([128], np.uint8), "mxfp4")[0]
+    np.uint8(3)
+    """
+    array, source = inputs.as_float(x)
+    fmt = block_format(format, block_size)
+    chosen = get_policy(policy)
+    where = inputs.normal_axis(axis, array.shape)
+    given = inputs.as_codes(scales, fmt.scale.name, "scales")
+    expected = inputs.scale_shape(array.shape, where, fmt.block_size, pad=True)
+    if given.shape != expected:
+        msg = f"scales have shape {given.shape}; expected {expected}"
+        raise ValueError(msg)
+    _refuse_nonfinite(array, chosen, fmt.element, is_block=False)
+    if chosen.nan_element is choice.NanElement.RAISE and not fmt.element.has_nan:
+        _refuse_nan_scale(given, fmt)
+    codes = np.empty(array.shape, np.uint8)
+    encode_blocks(array, source, fmt, where, chosen, given, codes, given=True)
+    return codes
+
+
+def _refuse_nonfinite(
+    x: NDArray[Any], policy: Policy, element: ElementFormat, *, is_block: bool
+) -> None:
+    """Apply the choices named ``raise`` (OP-SCALE-NONFINITE, OP-NAN-ELEMENT)."""
+    refuse_nan = not element.has_nan and policy.nan_element is choice.NanElement.RAISE
+    refuse_inf = False
+    if is_block:
+        refuse_nan |= policy.scale_nan is choice.ScaleNan.RAISE
+        refuse_inf = policy.scale_inf is choice.ScaleInf.RAISE
+    if not (refuse_nan or refuse_inf):
+        return
+    for piece in inputs.slabs(x.shape, SLAB):
+        values = x[piece]
+        for bad, what, refused in (
+            (np.isnan(values), "NaN", refuse_nan),
+            (np.isinf(values), "an infinity", refuse_inf),
+        ):
+            if refused and bad.any():
+                msg = (
+                    f"x holds {what}, which the policy {policy} refuses; choose what becomes of it "
+                    f"(policy fields scale_nan, scale_inf, nan_element) or clean the input"
+                )
+                raise ValueError(msg)
+
+
+def _refuse_nan_scale(scales: NDArray[np.uint8], fmt: BlockFormat) -> None:
+    if (scales == fmt.scale.nan_code).any():
+        msg = (
+            f"a block has the NaN scale, and {fmt.element.name} has no code for its elements under "
+            f"nan_element=raise; choose another nan_element or clean the input"
+        )
+        raise ValueError(msg)
+
+
+def dequantize(
+    codes: ArrayLike,
+    scales: ArrayLike,
+    format: str | BlockFormat,  # noqa: A002
+    axis: int = -1,
+    policy: Policy | str | None = None,
+    out: NDArray[np.float32] | None = None,
+    *,
+    block_size: int | None = None,
+) -> NDArray[np.float32]:
+    """Decode blocks to float32.
+
+    Parameters
+    ----------
+    codes, scales, format, axis, block_size
+        As for `MXArray`.
+    policy : Policy or str, optional
+        Says what becomes of products beyond float32 and of NaN; default ``"ocp"``.
+    out : float32 array, optional
+        Where to write.
+
+    Returns
+    -------
+    array of float32
+        ``X * P_i``, exact wherever float32 can hold it, which is everywhere but above its range.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If dtypes, shapes, names or codes do not fit.
+
+    Notes
+    -----
+    Clauses MX-1.0/5.1/value and MX-1.0/5.1/nan-scale; OP-DECODE-OVERFLOW and OP-DECODE-NAN.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dequantize(np.full(32, 0x7, np.uint8), np.array([0xFF], np.uint8), "mxfp4")[0]
+    np.float32(nan)
+    """
+    q = MXArray(codes, scales, format, axis, block_size=block_size, policy=policy)
+    return q.dequantize(out)
+
+
+def encode(
+    x: ArrayLike,
+    format: str | ElementFormat | ScaleFormat,  # noqa: A002
+    policy: Policy | str | None = None,
+    out: NDArray[np.uint8] | None = None,
+) -> NDArray[np.uint8]:
+    """Encode numbers as element codes or E8M0 codes, one by one.
+
+    Parameters
+    ----------
+    x : array_like of float32, float64, float16 or bfloat16
+    format : str, ElementFormat or ScaleFormat
+        ``"e4m3"``, ``"e5m2"``, ``"e3m2"``, ``"e2m3"``, ``"e2m1"``, ``"int8"`` or ``"e8m0"``.
+    policy : Policy or str, optional
+        Default ``"ocp"``.
+    out : uint8 array, optional
+        Where to write.
+
+    Returns
+    -------
+    array of uint8
+        Codes, in the shape of `x`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `quantize`.
+
+    Notes
+    -----
+    Clauses OFP8-1.0/rounding, MX-1.0/6.3/rounding and MX-1.0/6.3/clamp; OP-E8M0-CAST.
+
+    Examples
+    --------
+    >>> encode([448.0, 464.0, 1e6, -0.0], "e4m3")
+    array([126, 126, 126, 128], dtype=uint8)
+    """
+    array, source = inputs.as_float(x)
+    fmt = scalar_format(format)
+    chosen = get_policy(policy)
+    if isinstance(fmt, ElementFormat):
+        _refuse_nonfinite(array, chosen, fmt, is_block=False)
+    codes = inputs.as_output(out, array.shape, np.uint8, array)
+    storage = storage_of(source)
+    for words, target in flat_pieces(array, codes):
+        bits = words.view(storage)
+        if isinstance(fmt, ElementFormat):
+            element_kernels.encode(bits, fmt, chosen, source, target)
+        else:
+            element_kernels.encode_scale(bits, fmt, chosen, source, target)
+    return codes
+
+
+def decode(
+    codes: ArrayLike,
+    format: str | ElementFormat | ScaleFormat,  # noqa: A002
+    policy: Policy | str | None = None,
+    out: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    """Decode element codes or E8M0 codes to float32, one by one; always exact.
+
+    Parameters
+    ----------
+    codes : array of uint8 (or of the format's ml_dtypes type)
+    format : str, ElementFormat or ScaleFormat
+        As for `encode`.
+    policy : Policy or str, optional
+        Says which NaN comes out; default ``"ocp"``.
+    out : float32 array, optional
+        Where to write.
+
+    Returns
+    -------
+    array of float32
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the dtype is not that of codes, or a code is out of range.
+
+    Notes
+    -----
+    Clauses OFP8-1.0/e4m3, OFP8-1.0/e5m2, MX-1.0/5.3/fp6, MX-1.0/5.3/fp4, MX-1.0/5.3/int8 and
+    MX-1.0/5.4/e8m0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> decode(np.array([0x01, 0x38, 0x7E], np.uint8), "e4m3")
+    array([1.953125e-03, 1.000000e+00, 4.480000e+02], dtype=float32)
+    """
+    fmt = scalar_format(format)
+    chosen = get_policy(policy)
+    array = inputs.as_codes(codes, fmt.name)
+    inputs.check_range(array, fmt.code_count, fmt.name)
+    values = inputs.as_output(out, array.shape, np.float32, array)
+    for words, target in flat_pieces(array, values):
+        bits = target.view(np.uint32)
+        if isinstance(fmt, ElementFormat):
+            element_kernels.decode(words, fmt, chosen, bits)
+        else:
+            element_kernels.decode_scale(words, bits)
+    return values
+
+
+def blocked(x: ArrayLike, axis: int, block_size: int) -> NDArray[Any]:
+    """Return an array as rows of blocks.
+
+    Parameters
+    ----------
+    x : array_like
+        Its length along `axis` must be a multiple of `block_size`.
+
+    Returns
+    -------
+    array of shape (blocks, block_size)
+        In C order over the other axes, then along `axis`; a copy only where it has to be.
+
+    Raises
+    ------
+    ValueError
+        If the axis or the length does not fit.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> blocked(np.arange(8).reshape(4, 2), 0, 2)
+    array([[0, 2],
+           [4, 6],
+           [1, 3],
+           [5, 7]])
+    """
+    array = np.asarray(x)
+    where = inputs.normal_axis(axis, array.shape)
+    inputs.scale_shape(array.shape, where, block_size, pad=False)
+    return np.moveaxis(array, where, -1).reshape(-1, block_size)

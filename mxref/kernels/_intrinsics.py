@@ -1,0 +1,202 @@
+"""Lane programs as Numba intrinsics: each loads a vector, runs a program and stores the result.
+
+All arguments named in capitals are compile-time integers (closure constants of a kernel), so each
+variant of a program becomes straight-line vector code.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import extending
+from numba.core import types
+
+from mxref.kernels import programs
+from mxref.kernels.lanes import LlvmMachine, LlvmWord
+
+__all__ = [
+    "FLOAT16",
+    "FLOAT32",
+    "amax_lanes",
+    "decode_lanes",
+    "decode_scale_lanes",
+    "encode_lanes",
+    "encode_scale_lanes",
+    "select_scale_lanes",
+]
+
+# Its annotation would make mypy check calls inside compiled loops, where Numba passes the context.
+intrinsic: Any = extending.intrinsic
+
+# How a vector is loaded. The word's width tells float32 from float64.
+FLOAT32, BFLOAT16, FLOAT16 = range(3)
+_WIDEN = {BFLOAT16: programs.widen_bfloat16, FLOAT16: programs.widen_float16}
+
+
+def _literal(kind: Any) -> int:
+    if not isinstance(kind, types.IntegerLiteral):
+        msg = f"expected a compile-time integer, got {kind}"
+        raise TypeError(msg)
+    return int(kind.literal_value)
+
+
+def _data(context: Any, builder: ir.IRBuilder, kind: Any, array: ir.Value) -> ir.Value:
+    """Pointer to the first item of a C-contiguous one-dimensional array."""
+    if kind.ndim != 1 or kind.layout != "C":
+        msg = f"expected a contiguous one-dimensional array, got {kind}"
+        raise TypeError(msg)
+    return context.make_array(kind)(context, builder, array).data
+
+
+def _width(kind: Any) -> int:
+    return int(kind.dtype.bitwidth)
+
+
+class _Call:
+    """The arguments of one intrinsic while its code is generated."""
+
+    def __init__(self, context: Any, builder: ir.IRBuilder, kinds: Any, values: Any) -> None:
+        self.context = context
+        self.builder = builder
+        self.kinds = kinds
+        self.values = values
+
+    def pointer(self, place: int) -> ir.Value:
+        return _data(self.context, self.builder, self.kinds[place], self.values[place])
+
+    def at(self, place: int, start: int) -> ir.Value:
+        """Pointer to item number `values[start]` of the array at `place`."""
+        return self.builder.gep(self.pointer(place), [self.values[start]])
+
+    def machine(self, width: int, lanes: int, parameters: int | None = None) -> LlvmMachine:
+        pointer = None if parameters is None else self.pointer(parameters)
+        return LlvmMachine(self.builder, width, lanes, pointer)
+
+
+def _load(o: LlvmMachine, pointer: ir.Value, source: int) -> LlvmWord:
+    word = o.load(pointer)
+    return _WIDEN[source](o, word) if source in _WIDEN else word
+
+
+@intrinsic(prefer_literal=True)
+def amax_lanes(_typing: Any, x: Any, start: Any, f: Any, SOURCE: Any, LANES: Any) -> Any:
+    """Largest magnitude of LANES source words from ``x[start]`` on; `f` gives the width."""
+    source, lanes, width = _literal(SOURCE), _literal(LANES), _width(f)
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        call = _Call(context, builder, signature.args, values)
+        o = call.machine(width, lanes)
+        return o.largest(programs.magnitude(o, _load(o, call.at(0, 1), source)))
+
+    return f.dtype(x, types.intp, f, SOURCE, LANES), generate
+
+
+@intrinsic(prefer_literal=True)
+def select_scale_lanes(_typing: Any, amax: Any, start: Any, out: Any, f: Any, LANES: Any) -> Any:
+    """Scale codes of LANES values of amax, all from ``start`` on."""
+    lanes, width = _literal(LANES), _width(f)
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        call = _Call(context, builder, signature.args, values)
+        o = call.machine(width, lanes, 3)
+        o.store(programs.select_scale(o, o.load(call.at(0, 1))), call.at(2, 1))
+        return context.get_dummy_value()
+
+    return types.void(amax, types.intp, out, f, LANES), generate
+
+
+@intrinsic(prefer_literal=True)
+def encode_lanes(
+    _typing: Any,
+    x: Any,
+    start: Any,
+    codes: Any,
+    origin: Any,
+    f: Any,
+    SOURCE: Any,
+    ROUNDING: Any,
+    FIXED: Any,
+    FULL: Any,
+    LANES: Any,
+) -> Any:
+    """Encode LANES source words from ``x[start]`` to ``codes[start]``."""
+    source, lanes, width = _literal(SOURCE), _literal(LANES), _width(f)
+    options: dict[str, Any] = {
+        "rounding": _literal(ROUNDING),
+        "is_fixed": bool(_literal(FIXED)),
+        "is_full": bool(_literal(FULL)),
+    }
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        call = _Call(context, builder, signature.args, values)
+        o = call.machine(width, lanes, 4)
+        word = _load(o, call.at(0, 1), source)
+        o.store(programs.encode(o, word, o.splat(values[3]), **options), call.at(2, 1))
+        return context.get_dummy_value()
+
+    literals = (SOURCE, ROUNDING, FIXED, FULL, LANES)
+    return types.void(x, types.intp, codes, f.dtype, f, *literals), generate
+
+
+@intrinsic(prefer_literal=True)
+def decode_lanes(
+    _typing: Any,
+    codes: Any,
+    start: Any,
+    out: Any,
+    scale_code: Any,
+    f: Any,
+    FIXED: Any,
+    FULL: Any,
+    LANES: Any,
+) -> Any:
+    """Decode LANES codes from ``codes[start]`` to float32 bits at ``out[start]``."""
+    lanes = _literal(LANES)
+    options: dict[str, Any] = {"is_fixed": bool(_literal(FIXED)), "is_full": bool(_literal(FULL))}
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        call = _Call(context, builder, signature.args, values)
+        o = call.machine(32, lanes, 4)
+        word = o.load(call.at(0, 1))
+        o.store(programs.decode(o, word, o.splat(values[3]), **options), call.at(2, 1))
+        return context.get_dummy_value()
+
+    literals = (FIXED, FULL, LANES)
+    return types.void(codes, types.intp, out, types.uint32, f, *literals), generate
+
+
+@intrinsic(prefer_literal=True)
+def encode_scale_lanes(
+    _typing: Any,
+    x: Any,
+    start: Any,
+    codes: Any,
+    f: Any,
+    SOURCE: Any,
+    LANES: Any,
+) -> Any:
+    """Cast LANES source words from ``x[start]`` to E8M0 at ``codes[start]``."""
+    source, lanes, width = _literal(SOURCE), _literal(LANES), _width(f)
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        call = _Call(context, builder, signature.args, values)
+        o = call.machine(width, lanes, 3)
+        o.store(programs.encode_scale(o, _load(o, call.at(0, 1), source)), call.at(2, 1))
+        return context.get_dummy_value()
+
+    return types.void(x, types.intp, codes, f, SOURCE, LANES), generate
+
+
+@intrinsic(prefer_literal=True)
+def decode_scale_lanes(_typing: Any, codes: Any, start: Any, out: Any, LANES: Any) -> Any:
+    """Decode LANES E8M0 codes from ``codes[start]`` to float32 bits at ``out[start]``."""
+    lanes = _literal(LANES)
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        call = _Call(context, builder, signature.args, values)
+        o = call.machine(32, lanes)
+        o.store(programs.decode_scale(o, o.load(call.at(0, 1))), call.at(2, 1))
+        return context.get_dummy_value()
+
+    return types.void(codes, types.intp, out, LANES), generate

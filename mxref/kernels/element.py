@@ -1,0 +1,85 @@
+"""Element and scale casts over arrays: the twins of ``mxref.exact.element`` and ``exact.scale``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mxref.formats import ElementFormat, Kind, ScaleFormat
+from mxref.kernels import _interpreted, _loops
+from mxref.kernels._jit import INTERPRETED, parallel_slot
+from mxref.kernels.params import (
+    SOURCES,
+    element_parameters,
+    rounding_code,
+    scale_parameters,
+)
+from mxref.policy import Policy
+
+__all__ = ["decode", "decode_scale", "encode", "encode_scale"]
+
+
+def encode(
+    bits: NDArray[Any], element: ElementFormat, policy: Policy, source: str, out: NDArray[np.uint8]
+) -> None:
+    """Encode source words as element codes (MX-1.0/6.3/elements with a scale of one).
+
+    Parameters
+    ----------
+    bits : contiguous array of the source's unsigned words, shape (n,)
+    source : str
+        Name of the input type.
+    out : contiguous uint8 array, shape (n,)
+    """
+    kind = SOURCES[source]
+    f = element_parameters(kind, element, policy)
+    fixed = int(element.kind is Kind.FIXED)
+    rounding = rounding_code(policy)
+    if INTERPRETED:
+        _interpreted.encode(bits, out, f, kind, rounding, fixed)
+        return
+    with parallel_slot(bits.size) as parallel:
+        _loops.element_encoder(source, kind.width, rounding, fixed, parallel)(bits, out, f)
+
+
+def decode(
+    codes: NDArray[np.uint8], element: ElementFormat, policy: Policy, out: NDArray[np.uint32]
+) -> None:
+    """Decode element codes to float32 bits.
+
+    Parameters
+    ----------
+    codes : contiguous uint8 array, shape (n,)
+    out : contiguous uint32 array, shape (n,)
+    """
+    f = element_parameters(SOURCES["float32"], element, policy)
+    fixed = int(element.kind is Kind.FIXED)
+    if INTERPRETED:
+        _interpreted.decode(codes, out, f, fixed)
+        return
+    with parallel_slot(codes.size) as parallel:
+        _loops.element_decoder(fixed, parallel)(codes, out, f)
+
+
+def encode_scale(
+    bits: NDArray[Any], scale: ScaleFormat, policy: Policy, source: str, out: NDArray[np.uint8]
+) -> None:
+    """Cast source words to scale codes (OP-E8M0-CAST); shapes as for `encode`."""
+    kind = SOURCES[source]
+    f = scale_parameters(kind, scale, policy)
+    if INTERPRETED:
+        _interpreted.encode_scale(bits, out, f, kind)
+        return
+    with parallel_slot(bits.size) as parallel:
+        _loops.scale_encoder(source, kind.width, parallel)(bits, out, f)
+
+
+def decode_scale(codes: NDArray[np.uint8], out: NDArray[np.uint32]) -> None:
+    """Decode scale codes to float32 bits (MX-1.0/5.4/e8m0); shapes as for `decode`."""
+    if INTERPRETED:
+        _interpreted.decode_scale(codes, out)
+        return
+    with parallel_slot(codes.size) as parallel:
+        _loops.scale_decoder(parallel)(codes, out)

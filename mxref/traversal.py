@@ -1,0 +1,135 @@
+"""How arrays of any layout reach the kernels, which read blocks that lie one after the other.
+
+Where memory already lies so, nothing is copied. Otherwise pieces of bounded size are copied,
+converted and put back, so that memory stays bounded whatever the array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mxref import _inputs as inputs
+from mxref.formats import BlockFormat
+from mxref.kernels import block
+from mxref.policy import Policy
+
+__all__ = ["SLAB", "decode_blocks", "encode_blocks", "flat_pieces", "storage_of"]
+
+SLAB = 1 << 20
+"""Elements copied at a time: enough for several threads, 9 MB at most for float64."""
+
+
+def encode_blocks(
+    x: NDArray[Any],
+    source: str,
+    fmt: BlockFormat,
+    axis: int,
+    policy: Policy,
+    scales: NDArray[np.uint8],
+    codes: NDArray[np.uint8],
+    *,
+    given: bool,
+) -> None:
+    """Convert blocks: in place where memory lies as kernels read it, else slab by slab.
+
+    Parameters
+    ----------
+    x : array of real numbers, any layout
+    source : str
+        Name of its type.
+    axis : int
+        Blocked axis, counted from the front. A ragged last block is completed with zeros.
+    scales, codes : arrays of uint8
+        Written; `scales` is read instead if `given`.
+    """
+    kernel = block.encode_with_scale if given else block.quantize
+    k = fmt.block_size
+    storage = storage_of(source)
+    last = axis == x.ndim - 1
+    if last and _is_plain(x, scales, codes) and x.shape[axis] % k == 0:
+        words = x.reshape(-1).view(storage)
+        kernel(words, fmt, policy, source, scales.reshape(-1), codes.reshape(-1))
+        return
+    moved, moved_codes, moved_scales = (np.moveaxis(a, axis, -1) for a in (x, codes, scales))
+    for values, targets, shared in _split(moved, moved_codes, moved_scales, k):
+        for piece in inputs.slabs(shared.shape, max(1, SLAB // k)):
+            words = np.zeros((*shared[piece].shape, k), x.dtype.newbyteorder("="))
+            words[..., : values.shape[-1]] = values[piece]
+            piece_scales = np.ascontiguousarray(shared[piece])
+            piece_codes = np.empty(words.shape, np.uint8)
+            flat = (piece_scales.reshape(-1), piece_codes.reshape(-1))
+            kernel(words.reshape(-1).view(storage), fmt, policy, source, *flat)
+            targets[piece] = piece_codes[..., : values.shape[-1]]
+            if not given:
+                shared[piece] = piece_scales
+
+
+def decode_blocks(
+    scales: NDArray[np.uint8],
+    codes: NDArray[np.uint8],
+    fmt: BlockFormat,
+    axis: int,
+    policy: Policy,
+    values: NDArray[np.float32],
+) -> None:
+    """Decode blocks into `values`, an array of float32 in any layout."""
+    k = fmt.block_size
+    last = axis == codes.ndim - 1
+    if last and _is_plain(values, codes, scales) and codes.shape[-1] % k == 0:
+        bits = values.reshape(-1).view(np.uint32)
+        block.dequantize(scales.reshape(-1), codes.reshape(-1), fmt, policy, bits)
+        return
+    moved, moved_codes, moved_scales = (np.moveaxis(a, axis, -1) for a in (values, codes, scales))
+    for targets, given, shared in _split(moved, moved_codes, moved_scales, k):
+        length = given.shape[-1]
+        for piece in inputs.slabs(shared.shape, max(1, SLAB // k)):
+            piece_codes = np.zeros((*shared[piece].shape, k), np.uint8)
+            piece_codes[..., :length] = given[piece]
+            bits = np.empty(piece_codes.shape, np.uint32)
+            flat = (np.ascontiguousarray(shared[piece]).reshape(-1), piece_codes.reshape(-1))
+            block.dequantize(*flat, fmt, policy, bits.reshape(-1))
+            targets[piece] = bits.view(np.float32)[..., :length]
+
+
+def flat_pieces(x: NDArray[Any], out: NDArray[Any]) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Yield pairs of flat contiguous arrays: the whole, or slab by slab through copies."""
+    if _is_plain(x, out):
+        yield x.reshape(-1), out.reshape(-1)
+        return
+    for piece in inputs.slabs(x.shape, SLAB):
+        flat = x[piece].astype(x.dtype.newbyteorder("="), order="C").reshape(-1)
+        target = np.empty(flat.shape, out.dtype)
+        yield flat, target
+        out[piece] = target.reshape(x[piece].shape)
+
+
+def storage_of(source: str) -> str:
+    """Return the unsigned integer type that holds the bits of an input type."""
+    return {"float32": "u4", "float64": "u8"}.get(source, "u2")
+
+
+def _is_plain(*arrays: NDArray[Any]) -> bool:
+    """Whether kernels can read and write the arrays where they lie."""
+    return all(a.flags.c_contiguous and a.flags.aligned and a.dtype.isnative for a in arrays)
+
+
+def _split(
+    x: NDArray[Any], codes: NDArray[Any], scales: NDArray[Any], k: int
+) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+    """View the last axis as (blocks, k): whole blocks, then the ragged one if there is one."""
+    whole = x.shape[-1] // k
+    cut = whole * k
+    lead = x.shape[:-1]
+
+    def blocks(a: NDArray[Any]) -> NDArray[Any]:
+        return a[..., :cut].reshape(*lead, whole, k)  # splitting an axis never copies
+
+    parts = [(blocks(x), blocks(codes), scales[..., :whole])]
+    if cut < x.shape[-1]:
+        tail = np.s_[..., np.newaxis, cut:]
+        parts.append((x[tail], codes[tail], scales[..., whole:]))
+    return parts
