@@ -195,10 +195,9 @@ def _refuse_nonfinite(
         return
     for piece in inputs.slabs(x.shape, SLAB):
         values = x[piece]
-        for bad, what, refused in (
-            (np.isnan(values), "NaN", refuse_nan),
-            (np.isinf(values), "an infinity", refuse_inf),
-        ):
+        with np.errstate(invalid="ignore"):  # a signalling NaN warns when it is looked at
+            nan, inf = np.isnan(values), np.isinf(values)
+        for bad, what, refused in ((nan, "NaN", refuse_nan), (inf, "an infinity", refuse_inf)):
             if refused and bad.any():
                 msg = (
                     f"x holds {what}, which the policy {policy} refuses; choose what becomes of it "

@@ -283,13 +283,11 @@ def _scale_of_special(numbers: Sequence[Number], scale: ScaleFormat, policy: Pol
     """The scale code that a NaN or an infinity forces upon a block, or None.
 
     MX-1.0/6.3/scale speaks of max|V_i| only. OP-SCALE-NONFINITE: policy.scale_nan and
-    policy.scale_inf choose. Where both are present and differ, the NaN scale goes before a
-    refusal, a refusal before saturation, and saturation before the finite elements.
+    policy.scale_inf choose. Where both are present and differ, a refusal goes before the NaN
+    scale, the NaN scale before saturation, and saturation before the finite elements.
     """
     nan = policy.scale_nan if any(n.cls is NumberClass.NAN for n in numbers) else None
     inf = policy.scale_inf if any(n.cls is NumberClass.INF for n in numbers) else None
-    if nan is ScaleNan.NAN_SCALE or inf is ScaleInf.NAN_SCALE:
-        return scale.nan_code
     if nan is ScaleNan.RAISE:
         raise ValueError(
             "the block holds a NaN, and the policy refuses it (scale_nan=raise); remove it, or "
@@ -300,6 +298,8 @@ def _scale_of_special(numbers: Sequence[Number], scale: ScaleFormat, policy: Pol
             "the block holds an infinity, and the policy refuses it (scale_inf=raise); remove "
             "it, or choose scale_inf=nan-scale, saturate or ignore"
         )
+    if nan is ScaleNan.NAN_SCALE or inf is ScaleInf.NAN_SCALE:
+        return scale.nan_code
     return scale.max_code if inf is ScaleInf.SATURATE else None
 
 

@@ -1,0 +1,304 @@
+"""The expectation of a case: outcomes by the exact definition, verdict and clauses.
+
+Expected values come from `mxref.exact` and from nowhere else; `mxref.vectors.verify` then compares
+them with the kernels, which share no code with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from mxref.exact import block, element, ieee, scale
+from mxref.exact.number import Number, NumberClass
+from mxref.formats import BlockFormat, ElementFormat, Kind, ScaleFormat, pow2
+from mxref.policy import OPEN_POINT_OF, Policy
+from mxref.vectors.choices import Outcome, tabulate
+from mxref.vectors.model import Inputs, Member, Output, Verdict
+
+__all__ = ["AnyFormat", "Expectation", "assumed_fields", "compare_rules", "expect"]
+
+AnyFormat = ElementFormat | ScaleFormat | BlockFormat
+
+_E8M0_FIELDS = ("e8m0_rounding", "e8m0_zero", "e8m0_negative", "e8m0_inf", "e8m0_overflow")
+_NAN_SCALE = 0xFF
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a case expects: its members, the verdict, and the clauses that they follow from."""
+
+    members: tuple[Member, ...]
+    verdict: Verdict
+    clauses: tuple[str, ...]
+
+
+def assumed_fields(operation: str, fmt: AnyFormat) -> tuple[str, ...]:
+    """Policy fields that a ``must`` of this file takes for granted.
+
+    The rounding and the scale rule decide nearly every case. Written as ``one_of`` they would make
+    a vector say nothing; so a file is about one choice of them, as its name and header state.
+
+    Examples
+    --------
+    >>> from mxref.formats import block_format
+    >>> assumed_fields("quantize", block_format("mxfp4"))
+    ('scale_rule', 'rounding')
+    """
+    if operation == "quantize":
+        return ("scale_rule", "rounding")
+    if operation == "encode" and isinstance(fmt, ElementFormat):
+        return ("rounding",)
+    return ()
+
+
+def compare_rules(operation: str, fmt: AnyFormat) -> tuple[str, ...]:
+    """Names of the rules by which outputs of this file are compared (see ``COMPARE_RULES``).
+
+    Spec: MX-1.0/4/scope, MX-1.0/5.1/nan-scale. Open points: OP-NAN-PAYLOAD, OP-DECODE-NAN,
+    OP-SCALE-ZERO-BLOCK.
+
+    Examples
+    --------
+    >>> from mxref.formats import block_format
+    >>> compare_rules("quantize", block_format("mxfp4"))
+    ('nan-scale-hides-codes', 'zero-block-any-scale')
+    """
+    if operation == "decode":
+        has_nan = isinstance(fmt, ScaleFormat) or (isinstance(fmt, ElementFormat) and fmt.has_nan)
+        return ("any-nan",) if has_nan else ()
+    if isinstance(fmt, BlockFormat):
+        blockwise = ("nan-scale-hides-codes", "zero-block-any-scale")
+        return ("any-nan", *blockwise) if fmt.element.has_nan else blockwise
+    return ()
+
+
+def expect(operation: str, fmt: AnyFormat, policy: Policy, inputs: Inputs) -> Expectation:
+    """Work out what the standards and the policy say about one input.
+
+    Parameters
+    ----------
+    operation : str
+        ``encode``, ``decode`` or ``quantize``.
+    fmt : ElementFormat, ScaleFormat or BlockFormat
+        A scalar format for encode and decode, a block format for quantize.
+    policy : Policy
+        The policy of the file.
+    inputs : Inputs
+        What the case feeds in.
+
+    Raises
+    ------
+    TypeError
+        If the format is not of the kind that the operation takes.
+    """
+    if operation == "quantize" and isinstance(fmt, BlockFormat):
+        return _quantize(fmt, policy, inputs)
+    if operation == "decode" and isinstance(fmt, ElementFormat | ScaleFormat):
+        return _decode(fmt, policy, inputs.bits[0])
+    if operation == "encode" and isinstance(fmt, ElementFormat):
+        return _encode_element(fmt, policy, _number(inputs))
+    if operation == "encode" and isinstance(fmt, ScaleFormat):
+        return _encode_scale(fmt, policy, _number(inputs))
+    msg = f"{operation} does not take the format {fmt.name}"
+    raise TypeError(msg)
+
+
+def _number(inputs: Inputs) -> Number:
+    return ieee.from_bits(inputs.bits[0], str(inputs.type))
+
+
+def _verdict(members: Sequence[Member]) -> Verdict:
+    settled = len(members) == 1 and members[0].when == ({},)
+    return Verdict.MUST if settled else Verdict.ONE_OF
+
+
+def _deciding(members: Sequence[Member]) -> set[str]:
+    """Open points whose choice changes the outcome."""
+    return {OPEN_POINT_OF[field] for m in members for condition in m.when for field in condition}
+
+
+def _is_nan_code(code: int, fmt: ElementFormat) -> bool:
+    return (code & (fmt.sign_mask - 1)) in fmt.nan_magnitudes
+
+
+# --- decode ----------------------------------------------------------------------------------
+
+
+def _decode(fmt: ElementFormat | ScaleFormat, policy: Policy, code: int) -> Expectation:
+    number = scale.decode(code, fmt) if isinstance(fmt, ScaleFormat) else element.decode(code, fmt)
+
+    def outcome(p: Policy) -> Outcome:
+        bits = ieee.to_bits(number, "float32", p)
+        return bits, Output((bits,))
+
+    members = tabulate(policy, ("decode_nan",), outcome)
+    clauses = {fmt.clause} | _deciding(members)
+    if number.cls is NumberClass.NAN:
+        clauses.add("OP-DECODE-NAN")
+    if isinstance(fmt, ElementFormat) and fmt.kind is Kind.FLOAT:
+        # Magnitude codes below the first with a nonzero exponent field.
+        if number.cls is NumberClass.FINITE and number.magnitude < pow2(fmt.emin):
+            clauses.add("MX-1.0/5.3/subnormals")
+    elif isinstance(fmt, ElementFormat) and code == fmt.sign_mask:
+        clauses.add("MX-1.0/5.3.4/int8-min")
+    return Expectation(members, _verdict(members), tuple(sorted(clauses)))
+
+
+# --- encode ----------------------------------------------------------------------------------
+
+
+def _encode_element(fmt: ElementFormat, policy: Policy, number: Number) -> Expectation:
+    def outcome(p: Policy) -> Outcome:
+        code = element.encode(number, fmt, p)
+        return code, Output((code,))
+
+    lone_inf = number.cls is NumberClass.INF and not fmt.is_fp8
+    fields = _element_fields(fmt, has_nan=number.cls is NumberClass.NAN)
+    keep = ("inf_element",) if lone_inf else ()
+    members = tabulate(policy, (*fields, *keep), outcome, keep)
+    clauses = _element_clauses(fmt, number, members) | _deciding(members)
+    codes = {m.out.bits[0] for m in members if m.out is not None}
+    if any(_is_nan_code(code, fmt) for code in codes):
+        # OFP8-1.0/nan: which NaN is implementation-defined, also one that no choice here yields.
+        others = (c for c in range(fmt.code_count) if _is_nan_code(c, fmt) and c not in codes)
+        members = (*members, *(Member(Output((code,)), ()) for code in others))
+    return Expectation(members, _verdict(members), tuple(sorted(clauses)))
+
+
+def _element_fields(fmt: ElementFormat, *, has_nan: bool) -> tuple[str, ...]:
+    """Fields that may decide the code of an element, the rounding aside."""
+    if fmt.is_fp8:
+        # OFP8-1.0/sign and OFP8-1.0/zero keep the sign of zero: OP-NEG-ZERO is not open here.
+        return ("nan_payload",) if has_nan else ("fp8_overflow", "nan_payload")
+    nan_field = ("nan_element",) if has_nan else ()
+    return (*nan_field, "neg_zero" if fmt.kind is Kind.FLOAT else "int8_min")
+
+
+def _element_clauses(fmt: ElementFormat, number: Number, members: Sequence[Member]) -> set[str]:
+    if number.cls is NumberClass.NAN:
+        return (
+            {"OFP8-1.0/nan", "OFP8-1.0/nan-sign", "OP-NAN-PAYLOAD"}
+            if fmt.is_fp8
+            else {"MX-1.0/5.3/nan-source", "OP-NAN-ELEMENT"}
+        )
+    if number.cls is NumberClass.INF:
+        return (
+            {"OFP8-1.0/inf-sat", "OFP8-1.0/inf-ovf", "OP-FP8-OVERFLOW"}
+            if fmt.is_fp8
+            else {"MX-1.0/6.3/clamp", "OP-INF-ELEMENT"}
+        )
+    if number.cls is NumberClass.ZERO:
+        return {"OFP8-1.0/zero"} if fmt.is_fp8 else {"MX-1.0/6.3/rounding"}
+    clauses = {"OFP8-1.0/rounding" if fmt.is_fp8 else "MX-1.0/6.3/rounding"}
+    out = members[0].out
+    to_zero = out is not None and (out.bits[0] & (fmt.sign_mask - 1)) == 0
+    if number.magnitude > fmt.max:
+        clauses |= _overflow_clauses(fmt, settled=len(members) == 1)
+    elif to_zero and fmt.kind is Kind.FLOAT:
+        clauses.add("OFP8-1.0/underflow" if fmt.is_fp8 else "MX-1.0/6.3/underflow")
+    elif fmt.is_fp8:
+        clauses.add("OFP8-1.0/in-range")
+    return clauses
+
+
+def _overflow_clauses(fmt: ElementFormat, *, settled: bool) -> set[str]:
+    """Beyond the largest value; where SAT and OVF agree, rounding brought it back into range."""
+    if not fmt.is_fp8:
+        return {"MX-1.0/6.3/clamp"}
+    if settled:
+        return {"OFP8-1.0/order", "OFP8-1.0/thresholds"}
+    return {"OFP8-1.0/order", "OFP8-1.0/overflow-sat", "OFP8-1.0/overflow-ovf"}
+
+
+def _encode_scale(fmt: ScaleFormat, policy: Policy, number: Number) -> Expectation:
+    def outcome(p: Policy) -> Outcome:
+        code = scale.encode(number, fmt, p)
+        return code, Output((code,))
+
+    members = tabulate(policy, _E8M0_FIELDS, outcome)
+    clauses = {fmt.clause} | _deciding(members)
+    verdict = _verdict(members)
+    if number.cls is NumberClass.FINITE and number.magnitude < pow2(fmt.emin):
+        # Below the least power of two: no standard says anything, and no field names a choice.
+        clauses.add("OP-E8M0-CAST")
+        verdict = Verdict.OPEN
+    return Expectation(members, verdict, tuple(sorted(clauses)))
+
+
+# --- quantize --------------------------------------------------------------------------------
+
+
+def _quantize(fmt: BlockFormat, policy: Policy, inputs: Inputs) -> Expectation:
+    numbers = [ieee.from_bits(bits, str(inputs.type)) for bits in inputs.bits]
+    classes = {number.cls for number in numbers}
+    amax = max((n.magnitude for n in numbers if n.cls is NumberClass.FINITE), default=Fraction(0))
+
+    def outcome(p: Policy) -> Outcome:
+        scale_code, codes = block.quantize(numbers, fmt, p)
+        out = Output(tuple(codes), scale_code)
+        if scale_code == _NAN_SCALE:
+            return "nan scale", out  # nan-scale-hides-codes
+        return (scale_code, *("nan" if _is_nan_code(c, fmt.element) else c for c in codes)), out
+
+    scale_code, codes = block.quantize(numbers, fmt, policy)
+    beyond = scale_code != _NAN_SCALE and amax > fmt.element.max * pow2(scale_code - fmt.scale.bias)
+    if classes & {NumberClass.NAN, NumberClass.INF}:
+        fields = _nonfinite_fields(fmt, classes, amax)
+    else:
+        fields = _finite_fields(fmt, codes, amax, beyond=beyond)
+    members = tabulate(policy, fields, outcome)
+    verdict = _verdict(members)
+    if classes >= {NumberClass.NAN, NumberClass.INF}:
+        verdict = Verdict.OPEN  # which of the two prevails is nowhere named
+    clauses = _block_clauses(fmt, classes, amax, scale_code, beyond=beyond) | _deciding(members)
+    return Expectation(members, verdict, tuple(sorted(clauses)))
+
+
+def _nonfinite_fields(fmt: BlockFormat, classes: set[NumberClass], amax: Fraction) -> list[str]:
+    has_nan, has_inf = NumberClass.NAN in classes, NumberClass.INF in classes
+    fields = [name for name, used in (("scale_nan", has_nan), ("scale_inf", has_inf)) if used]
+    if not amax:
+        fields.append("scale_zero_block")
+    if fmt.element.is_fp8:
+        return [*fields, "fp8_overflow"]  # the NaN payload is covered by the rule any-nan
+    return [*fields, *_element_fields(fmt.element, has_nan=has_nan)]
+
+
+def _finite_fields(
+    fmt: BlockFormat, codes: Sequence[int], amax: Fraction, *, beyond: bool
+) -> list[str]:
+    """Fields that may matter, judged by the outcome, so that most blocks need one run."""
+    fields = [] if amax else ["scale_zero_block"]
+    elem = fmt.element
+    if elem.is_fp8:
+        return [*fields, "fp8_overflow"] if beyond else fields
+    if elem.kind is Kind.FIXED:
+        lowest = elem.code_count - elem.max_magnitude
+        return [*fields, "int8_min"] if lowest in codes else fields
+    return [*fields, "neg_zero"] if elem.sign_mask in codes else fields
+
+
+def _block_clauses(
+    fmt: BlockFormat, classes: set[NumberClass], amax: Fraction, scale_code: int, *, beyond: bool
+) -> set[str]:
+    elem = fmt.element
+    if classes & {NumberClass.NAN, NumberClass.INF}:
+        clauses = {"MX-1.0/5.1/nan-scale", "MX-1.0/4/scope", "OP-SCALE-NONFINITE"}
+        if NumberClass.INF in classes:
+            clauses.add("OP-FP8-OVERFLOW" if elem.is_fp8 else "OP-INF-ELEMENT")
+        return clauses
+    clauses = {"MX-1.0/6.3/elements", "OFP8-1.0/zero" if elem.is_fp8 else "MX-1.0/6.3/rounding"}
+    if not amax:
+        return clauses | {"OP-SCALE-ZERO-BLOCK"}
+    clauses = {"MX-1.0/6.3/scale", "MX-1.0/6.3/elements"}
+    clauses.add("OFP8-1.0/rounding" if elem.is_fp8 else "MX-1.0/6.3/rounding")
+    if beyond:
+        clauses.add("MX-1.0/6.3/fp8-overflow" if elem.is_fp8 else "MX-1.0/6.3/clamp")
+        clauses.add("MX-1.0/6.3/clamp-normal")
+    if scale_code == 0 and amax < pow2(fmt.scale.emin + elem.emax):
+        clauses.add("OP-SCALE-RANGE")
+    if amax < pow2(-126):  # float32 and bfloat16 subnormals
+        clauses.add("OP-SCALE-SUBNORMAL")
+    return clauses

@@ -1,0 +1,374 @@
+"""What a vector file is made of: cases, members, headers, the manifest, and their canonical text.
+
+The text of a set is a function of its content alone: fixed key order, one case a line, LF, ASCII.
+The id of a case is a hash of what is asked (operation, format, policy, inputs), never of a position
+or of the answer, so that ids survive reordering, regeneration and a corrected expectation.
+
+A *code* is a bit pattern, a *value* is a real number, a *scale code* is the E8M0 byte.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+from mxref.policy import Policy
+
+__all__ = [
+    "COMPARE_RULES",
+    "GENERATOR",
+    "INPUT_DIGITS",
+    "OPERATIONS",
+    "SCHEMA_VERSION",
+    "SET_VERSION",
+    "Case",
+    "Covered",
+    "FileEntry",
+    "Inputs",
+    "Manifest",
+    "Member",
+    "Output",
+    "Progress",
+    "VectorError",
+    "VectorFile",
+    "Verdict",
+    "case_as_json",
+    "case_id",
+    "input_digits",
+    "manifest_text",
+    "output_digits",
+    "sha256",
+    "vector_file_text",
+]
+
+SCHEMA_VERSION = 1
+"""Version of the file format; a reader refuses what is newer than itself."""
+
+SET_VERSION = "0.1.0"
+"""Version of the set: major when an expected bit changes, minor for new cases, patch for words."""
+
+GENERATOR = "mxref.vectors"
+COMMAND = "mxref vectors generate"
+LICENSE = "CC0-1.0"
+
+OPERATIONS: tuple[str, ...] = ("encode", "decode", "quantize")
+
+INPUT_DIGITS: Mapping[str, int] = MappingProxyType({"float32": 8, "bfloat16": 4, "float16": 4})
+"""Input types of encode and quantize, with the hexadecimal digits of one number."""
+
+COMPARE_RULES: Mapping[str, str] = MappingProxyType(
+    {
+        "any-nan": "two NaN patterns of one type are equal, whatever their sign and payload",
+        "nan-scale-hides-codes": "under the scale code ff the element codes are not compared",
+        "zero-block-any-scale": "a block of zeros may have any scale code except ff",
+    }
+)
+"""Ways in which a comparison may be weaker than equality of bits; a file names those it uses."""
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called as ``progress(what, done, total)`` while a long job runs."""
+
+
+class VectorError(ValueError):
+    """A vector file, or a set of them, is not what it should be; the message says where and why.
+
+    Examples
+    --------
+    >>> issubclass(VectorError, ValueError)
+    True
+    """
+
+
+class Verdict(StrEnum):
+    """What a case obliges an implementation to do.
+
+    Examples
+    --------
+    >>> Verdict("must").name
+    'MUST'
+    """
+
+    MUST = "must"
+    """Exactly this output, given the choices that the file assumes."""
+    ONE_OF = "one_of"
+    """One of these outputs; each is labelled with the policy choices that yield it."""
+    OPEN = "open"
+    """The standards are silent and the known alternatives incomplete: recorded, never failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What a case feeds in: ``type`` is a float type, or None where ``bits`` are codes (decode)."""
+
+    type: str | None
+    bits: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What comes out: codes, float32 bits (decode), or codes with a scale code (quantize)."""
+
+    bits: tuple[int, ...]
+    scale: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One allowed outcome, and the policy choices under which it is the outcome.
+
+    Attributes
+    ----------
+    out : Output or None
+        The output; None where the input is refused.
+    when : tuple of mappings
+        Alternatives, each a mapping ``{policy field: choice}``; an empty mapping always holds. No
+        alternative at all means: the standard allows this outcome, no named choice yields it.
+    """
+
+    out: Output | None
+    when: tuple[Mapping[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One vector. The first member is the outcome under the policy of the file."""
+
+    id: str
+    inputs: Inputs
+    members: tuple[Member, ...]
+    verdict: Verdict
+    clauses: tuple[str, ...]
+    flags: tuple[str, ...]
+    comment: str
+
+    @property
+    def expected(self) -> Output | None:
+        """The outcome under the policy of the file; None where that policy refuses the input."""
+        return self.members[0].out
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """A covergroup as a file names it: why its cases exist, and the clauses it is about."""
+
+    name: str
+    reason: str
+    clauses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VectorFile:
+    """One file: an operation, a format and a policy, with their cases.
+
+    Attributes
+    ----------
+    assumes : tuple of str
+        Policy fields whose choice a ``must`` takes for granted, such as ``rounding``.
+    compare : tuple of str
+        Names out of `COMPARE_RULES`; without any, outputs are equal when their bits are.
+    """
+
+    operation: str
+    format: str
+    policy: Policy
+    set_version: str
+    assumes: tuple[str, ...]
+    compare: tuple[str, ...]
+    clauses: tuple[str, ...]
+    covergroups: tuple[Covered, ...]
+    cases: tuple[Case, ...]
+
+    @property
+    def path(self) -> str:
+        """Path of the JSON file inside the set."""
+        return f"{self.operation}/{self.format}.{self.policy.name}.json"
+
+    @property
+    def hex_path(self) -> str:
+        """Path of the twin for readers without JSON."""
+        return self.path.removesuffix(".json") + ".hex"
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One line of the manifest; ``cases`` is 0 for files that hold none."""
+
+    sha256: str
+    size: int
+    cases: int
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The list of all generated files of a set, by path.
+
+    Examples
+    --------
+    >>> Manifest("0.1.0", "0.1.0", {"encode/e4m3.ocp.json": FileEntry("00", 10, 3)}).case_count
+    3
+    """
+
+    set_version: str
+    generator_version: str
+    files: Mapping[str, FileEntry]
+
+    @property
+    def case_count(self) -> int:
+        """Number of cases in the set; a ``.hex`` twin holds the same cases, counted once."""
+        return sum(e.cases for path, e in self.files.items() if not path.endswith(".hex"))
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(entry.size for entry in self.files.values())
+
+
+# --- ids and canonical text ------------------------------------------------------------------
+
+
+def sha256(data: bytes) -> str:
+    """Return the SHA-256 of bytes in lower-case hexadecimal.
+
+    Examples
+    --------
+    >>> sha256(b"")[:12]
+    'e3b0c44298fc'
+    """
+    return hashlib.sha256(data).hexdigest()
+
+
+def compact(value: object) -> str:
+    """Return JSON without blanks, keys in the order given, ASCII only."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
+
+def input_digits(inputs: Inputs) -> int:
+    """Hexadecimal digits of one input: 8 for float32, 4 for the 16-bit types, 2 for a code."""
+    return 2 if inputs.type is None else INPUT_DIGITS[inputs.type]
+
+
+def output_digits(operation: str) -> int:
+    """Hexadecimal digits of one output: 8 for a float32, 2 for a code."""
+    return 8 if operation == "decode" else 2
+
+
+def inputs_as_json(operation: str, inputs: Inputs) -> dict[str, Any]:
+    """Return the ``in`` object of a case."""
+    width = input_digits(inputs)
+    numbers = [f"{bits:0{width}x}" for bits in inputs.bits]
+    if operation == "decode":
+        return {"code": numbers[0]}
+    return {"type": inputs.type, "x": numbers if operation == "quantize" else numbers[0]}
+
+
+def output_as_json(operation: str, out: Output | None) -> dict[str, Any] | None:
+    """Return the ``out`` object of a case or of a member; None where the input is refused."""
+    if out is None:
+        return None
+    numbers = [f"{bits:0{output_digits(operation)}x}" for bits in out.bits]
+    if operation == "decode":
+        return {"value": numbers[0]}
+    if operation == "encode":
+        return {"code": numbers[0]}
+    return {"scale": f"{out.scale:02x}", "codes": numbers}
+
+
+def case_id(operation: str, format_name: str, policy: str, inputs: Inputs) -> str:
+    """Return the id of a case: 12 hexadecimal digits of the SHA-256 of what it asks.
+
+    Parameters
+    ----------
+    operation, format_name, policy : str
+        As in the header of the file; `policy` is the name.
+    inputs : Inputs
+        What the case feeds in.
+
+    Examples
+    --------
+    >>> case_id("decode", "e4m3", "ocp", Inputs(None, (0x7E,)))
+    'fb5b6912dacf'
+    """
+    asked = {
+        "operation": operation,
+        "format": format_name,
+        "policy": policy,
+        "in": inputs_as_json(operation, inputs),
+    }
+    return sha256(compact(asked).encode("ascii"))[:12]
+
+
+def case_as_json(operation: str, case: Case) -> dict[str, Any]:
+    """Return a case as the object that stands in a file."""
+    first = case.members[0]
+    always = len(case.members) == 1 and first.when == ({},)
+    outcome: dict[str, Any]
+    if always and first.out is not None:
+        outcome = {"out": output_as_json(operation, first.out)}
+    else:
+        members = [
+            {"out": output_as_json(operation, m.out), "when": [dict(w) for w in m.when]}
+            for m in case.members
+        ]
+        outcome = {"one_of": members}
+    return {
+        "id": case.id,
+        "in": inputs_as_json(operation, case.inputs),
+        **outcome,
+        "verdict": str(case.verdict),
+        "clauses": list(case.clauses),
+        "flags": list(case.flags),
+        "comment": case.comment,
+    }
+
+
+def _lines(items: Iterable[str]) -> str:
+    """Items one a line, for the inside of a JSON array or object."""
+    return ",\n".join(items)
+
+
+def vector_file_text(file: VectorFile) -> str:
+    """Return the canonical text of a vector file."""
+    policy = {"name": file.policy.name, "choices": file.policy.as_dict()}
+    header = {
+        "schema": SCHEMA_VERSION,
+        "set_version": file.set_version,
+        "operation": file.operation,
+        "format": file.format,
+        "policy": policy,
+        "assumes": list(file.assumes),
+        "compare": list(file.compare),
+        "clauses": list(file.clauses),
+        "provenance": {"generator": GENERATOR, "command": COMMAND},
+    }
+    lines = [f'"{key}":{compact(value)},\n' for key, value in header.items()]
+    groups = _lines(
+        f'"{g.name}":{compact({"reason": g.reason, "clauses": list(g.clauses)})}'
+        for g in file.covergroups
+    )
+    cases = _lines(compact(case_as_json(file.operation, case)) for case in file.cases)
+    return "{\n" + "".join(lines) + f'"covergroups":{{\n{groups}\n}},\n"cases":[\n{cases}\n]}}\n'
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """Return the canonical text of ``manifest.json``."""
+    header = {
+        "schema": SCHEMA_VERSION,
+        "set_version": manifest.set_version,
+        "license": LICENSE,
+        "provenance": {
+            "generator": GENERATOR,
+            "version": manifest.generator_version,
+            "command": COMMAND,
+        },
+    }
+    lines = [f'"{key}":{compact(value)},\n' for key, value in header.items()]
+    files = _lines(
+        f'"{path}":{compact({"sha256": e.sha256, "size": e.size, "cases": e.cases})}'
+        for path, e in sorted(manifest.files.items())
+    )
+    return "{\n" + "".join(lines) + f'"files":{{\n{files}\n}}}}\n'
