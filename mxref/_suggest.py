@@ -32,7 +32,7 @@ def unknown_name(kind: str, given: object, known: Iterable[str]) -> str:
     """
     names = list(known)
     listing = ", ".join(names)
-    near = difflib.get_close_matches(str(given).lower(), [n.lower() for n in names], 3, 0.5)
-    near = [n for n in names if n.lower() in near]
+    by_lower = {n.lower(): n for n in names}
+    near = [by_lower[n] for n in difflib.get_close_matches(str(given).lower(), by_lower, 3, 0.5)]
     hint = f"did you mean {' or '.join(repr(n) for n in near)}? " if near else ""
     return f"unknown {kind} {given!r}: {hint}Known: {listing}"

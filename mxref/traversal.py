@@ -6,6 +6,7 @@ converted and put back, so that memory stays bounded whatever the array.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,10 +50,10 @@ def encode_blocks(
     kernel = block.encode_with_scale if given else block.quantize
     k = fmt.block_size
     storage = storage_of(source)
-    last = axis == x.ndim - 1
-    if last and _is_plain(x, scales, codes) and x.shape[axis] % k == 0:
+    inner = math.prod(x.shape[axis + 1 :])
+    if _is_plain(x, scales, codes) and _is_direct(x.shape[axis], k, inner):
         words = x.reshape(-1).view(storage)
-        kernel(words, fmt, policy, source, scales.reshape(-1), codes.reshape(-1))
+        kernel(words, fmt, policy, source, scales.reshape(-1), codes.reshape(-1), inner)
         return
     moved, moved_codes, moved_scales = (np.moveaxis(a, axis, -1) for a in (x, codes, scales))
     for values, targets, shared in _split(moved, moved_codes, moved_scales, k):
@@ -78,10 +79,10 @@ def decode_blocks(
 ) -> None:
     """Decode blocks into `values`, an array of float32 in any layout."""
     k = fmt.block_size
-    last = axis == codes.ndim - 1
-    if last and _is_plain(values, codes, scales) and codes.shape[-1] % k == 0:
+    inner = math.prod(codes.shape[axis + 1 :])
+    if _is_plain(values, codes, scales) and _is_direct(codes.shape[axis], k, inner):
         bits = values.reshape(-1).view(np.uint32)
-        block.dequantize(scales.reshape(-1), codes.reshape(-1), fmt, policy, bits)
+        block.dequantize(scales.reshape(-1), codes.reshape(-1), fmt, policy, bits, inner)
         return
     moved, moved_codes, moved_scales = (np.moveaxis(a, axis, -1) for a in (values, codes, scales))
     for targets, given, shared in _split(moved, moved_codes, moved_scales, k):
@@ -115,6 +116,11 @@ def storage_of(source: str) -> str:
 def _is_plain(*arrays: NDArray[Any]) -> bool:
     """Whether kernels can read and write the arrays where they lie."""
     return all(a.flags.c_contiguous and a.flags.aligned and a.dtype.isnative for a in arrays)
+
+
+def _is_direct(length: int, k: int, inner: int) -> bool:
+    """Whether kernels read blocks along an axis of this length, with `inner` columns behind it."""
+    return length % k == 0 and (inner == 1 or inner >= block.MIN_COLUMNS)
 
 
 def _split(

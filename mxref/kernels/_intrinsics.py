@@ -18,9 +18,12 @@ from mxref.kernels.lanes import LlvmMachine, LlvmWord
 __all__ = [
     "FLOAT16",
     "FLOAT32",
+    "amax_into_lanes",
     "amax_lanes",
+    "decode_across_lanes",
     "decode_lanes",
     "decode_scale_lanes",
+    "encode_across_lanes",
     "encode_lanes",
     "encode_scale_lanes",
     "select_scale_lanes",
@@ -200,3 +203,80 @@ def decode_scale_lanes(_typing: Any, codes: Any, start: Any, out: Any, LANES: An
         return context.get_dummy_value()
 
     return types.void(codes, types.intp, out, LANES), generate
+
+
+@intrinsic(prefer_literal=True)
+def amax_into_lanes(
+    _typing: Any, x: Any, start: Any, amax: Any, at: Any, f: Any, SOURCE: Any, LANES: Any
+) -> Any:
+    """Raise ``amax[at]`` and the LANES - 1 behind it to the magnitudes from ``x[start]`` on."""
+    source, lanes, width = _literal(SOURCE), _literal(LANES), _width(f)
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        call = _Call(context, builder, signature.args, values)
+        o = call.machine(width, lanes)
+        size = programs.magnitude(o, _load(o, call.at(0, 1), source))
+        o.store(o.maximum(o.load(call.at(2, 3)), size), call.at(2, 3))
+        return context.get_dummy_value()
+
+    return types.void(x, types.intp, amax, types.intp, f, SOURCE, LANES), generate
+
+
+@intrinsic(prefer_literal=True)
+def encode_across_lanes(
+    _typing: Any,
+    x: Any,
+    start: Any,
+    codes: Any,
+    scales: Any,
+    at: Any,
+    f: Any,
+    SOURCE: Any,
+    ROUNDING: Any,
+    FIXED: Any,
+    FULL: Any,
+    LANES: Any,
+) -> Any:
+    """Encode ``x[start]`` on to ``codes[start]`` on, each lane under its own ``scales[at]`` on."""
+    source, lanes, width = _literal(SOURCE), _literal(LANES), _width(f)
+    options: dict[str, Any] = {
+        "rounding": _literal(ROUNDING),
+        "is_fixed": bool(_literal(FIXED)),
+        "is_full": bool(_literal(FULL)),
+    }
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        call = _Call(context, builder, signature.args, values)
+        o = call.machine(width, lanes, 5)
+        word, shared = _load(o, call.at(0, 1), source), o.load(call.at(3, 4))
+        o.store(programs.encode_across(o, word, shared, **options), call.at(2, 1))
+        return context.get_dummy_value()
+
+    literals = (SOURCE, ROUNDING, FIXED, FULL, LANES)
+    return types.void(x, types.intp, codes, scales, types.intp, f, *literals), generate
+
+
+@intrinsic(prefer_literal=True)
+def decode_across_lanes(
+    _typing: Any,
+    codes: Any,
+    start: Any,
+    out: Any,
+    scales: Any,
+    at: Any,
+    f: Any,
+    FIXED: Any,
+    LANES: Any,
+) -> Any:
+    """Decode ``codes[start]`` on to ``out[start]`` on, each lane under its own scale code."""
+    lanes = _literal(LANES)
+    options: dict[str, Any] = {"is_fixed": bool(_literal(FIXED)), "is_full": True}
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        call = _Call(context, builder, signature.args, values)
+        o = call.machine(32, lanes, 5)
+        word, shared = o.load(call.at(0, 1)), o.load(call.at(3, 4))
+        o.store(programs.decode_across(o, word, shared, **options), call.at(2, 1))
+        return context.get_dummy_value()
+
+    return types.void(codes, types.intp, out, scales, types.intp, f, FIXED, LANES), generate

@@ -129,8 +129,9 @@ def kernel(*, key: str, parallel: bool) -> Callable[[Callable[..., None]], Calla
 
     def decorate(py_func: Callable[..., None]) -> Callable[..., None]:
         py_func.mxref_key = f"{key}{'-parallel' if parallel else ''}"  # type: ignore[attr-defined]
-        options = {"nogil": True, "error_model": "numpy", "boundscheck": False}
-        compiled: Any = numba.njit(parallel=parallel, **options)(py_func)
+        compiled: Any = numba.njit(
+            nogil=True, error_model="numpy", boundscheck=False, parallel=parallel
+        )(py_func)
         if not INTERPRETED:
             with suppress(RuntimeError):  # no writable folder: compile in each process
                 compiled._cache = _Cache(py_func)  # noqa: SLF001

@@ -35,6 +35,7 @@ __all__ = [
     "element_encoder",
     "scale_decoder",
     "scale_encoder",
+    "word_type",
 ]
 
 u8, u32, u64 = np.uint8, np.uint32, np.uint64
@@ -47,7 +48,8 @@ TILE = 16  # blocks whose scales are selected together
 CHUNK = 1 << 10  # blocks, or vectors, that one thread takes at a time
 
 
-def _word(width: int) -> Any:
+def word_type(width: int) -> Any:
+    """Return the scalar type of a source's words."""
     return u32 if width == 32 else u64
 
 
@@ -60,7 +62,7 @@ def block_encoder(
     With `given`, scales are read; otherwise they are selected and written.
     """
     SOURCE, ROUNDING, FIXED, GIVEN = LOAD[name], rounding, fixed, bool(given)
-    LANES, WORD = VECTOR[width], _word(width)
+    LANES, WORD = VECTOR[width], word_type(width)
     INFINITY, NAN_POLICY, INF_POLICY = int(P.INFINITY), int(P.NAN_POLICY), int(P.INF_POLICY)
     ORIGIN, NAN_BYTE, ALWAYS_FULL = (
         int(P.ORIGIN),
@@ -205,7 +207,7 @@ def element_encoder(
 ) -> Callable[..., None]:
     """Return ``kernel(x, codes, f)``: source words to element codes."""
     SOURCE, ROUNDING, FIXED = LOAD[name], rounding, fixed
-    LANES, WORD, ORIGIN = VECTOR[width], _word(width), int(P.ORIGIN)
+    LANES, WORD, ORIGIN = VECTOR[width], word_type(width), int(P.ORIGIN)
 
     key = f"{name}-r{rounding}{'-fixed' if fixed else ''}"
 

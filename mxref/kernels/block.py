@@ -8,12 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mxref.formats import BlockFormat, Kind
-from mxref.kernels import _interpreted, _loops
+from mxref.kernels import _across, _interpreted, _loops
 from mxref.kernels._jit import INTERPRETED, parallel_slot
 from mxref.kernels.params import SOURCES, block_parameters, rounding_code
 from mxref.policy import Policy
 
-__all__ = ["dequantize", "encode_with_scale", "quantize"]
+__all__ = ["MIN_COLUMNS", "dequantize", "encode_with_scale", "quantize"]
+
+MIN_COLUMNS = 1 << 62 if INTERPRETED else 16
+"""Least number of columns for which `quantize` and `dequantize` take an `inner`: with fewer, most
+of a vector would be empty. Without a compiler there is no such loop."""
 
 
 def quantize(
@@ -23,21 +27,25 @@ def quantize(
     source: str,
     scales: NDArray[np.uint8],
     codes: NDArray[np.uint8],
+    inner: int = 1,
 ) -> None:
     """Convert blocks (MX-1.0/6.3/scale, MX-1.0/6.3/elements).
 
     Parameters
     ----------
-    bits : contiguous array of the source's unsigned words, shape (n * k,)
-        Blocks one after the other.
+    bits : contiguous array of the source's unsigned words, shape (n * k * inner,)
+        Blocks one after the other; with `inner`, groups of k rows, in which each column is a
+        block.
     source : str
         Name of the input type.
-    scales : contiguous uint8 array, shape (n,)
+    scales : contiguous uint8 array, shape (n * inner,)
         Written.
-    codes : contiguous uint8 array, shape (n * k,)
+    codes : contiguous uint8 array, shape (n * k * inner,)
         Written.
+    inner : int
+        Columns: 1, or at least `MIN_COLUMNS`.
     """
-    _encode(bits, fmt, policy, source, scales, codes, given=0)
+    _encode(bits, fmt, policy, source, scales, codes, inner, given=0)
 
 
 def encode_with_scale(
@@ -47,9 +55,10 @@ def encode_with_scale(
     source: str,
     scales: NDArray[np.uint8],
     codes: NDArray[np.uint8],
+    inner: int = 1,
 ) -> None:
     """Encode elements under scale codes that are given; parameters as for `quantize`."""
-    _encode(bits, fmt, policy, source, scales, codes, given=1)
+    _encode(bits, fmt, policy, source, scales, codes, inner, given=1)
 
 
 def _encode(
@@ -59,6 +68,7 @@ def _encode(
     source: str,
     scales: NDArray[np.uint8],
     codes: NDArray[np.uint8],
+    inner: int,
     *,
     given: int,
 ) -> None:
@@ -70,9 +80,13 @@ def _encode(
     if INTERPRETED:
         _interpreted.encode_blocks(bits, codes, scales, k, f, kind, rounding, fixed, given)
         return
+    variant = (source, kind.width, rounding, fixed, given)
     with parallel_slot(bits.size) as parallel:
-        kernel = _loops.block_encoder(source, kind.width, rounding, fixed, given, parallel)
-        kernel(bits, codes, scales, k, f)
+        if inner == 1:
+            _loops.block_encoder(*variant, parallel)(bits, codes, scales, k, f)
+        else:
+            kernel = _across.across_encoder(*variant, parallel)
+            kernel(bits, codes, scales, scales.size // inner, k, inner, f)
 
 
 def dequantize(
@@ -81,20 +95,28 @@ def dequantize(
     fmt: BlockFormat,
     policy: Policy,
     out: NDArray[np.uint32],
+    inner: int = 1,
 ) -> None:
     """Decode blocks to float32 bits (MX-1.0/5.1/value).
 
     Parameters
     ----------
-    scales : contiguous uint8 array, shape (n,)
-    codes : contiguous uint8 array, shape (n * k,)
-    out : contiguous uint32 array, shape (n * k,)
+    scales : contiguous uint8 array, shape (n * inner,)
+    codes : contiguous uint8 array, shape (n * k * inner,)
+    out : contiguous uint32 array, shape (n * k * inner,)
         Written.
+    inner : int
+        As for `quantize`.
     """
     f = block_parameters(SOURCES["float32"], fmt, policy)
     fixed = int(fmt.element.kind is Kind.FIXED)
+    k = fmt.block_size
     if INTERPRETED:
-        _interpreted.decode_blocks(codes, scales, out, fmt.block_size, f, fixed)
+        _interpreted.decode_blocks(codes, scales, out, k, f, fixed)
         return
     with parallel_slot(codes.size) as parallel:
-        _loops.block_decoder(fixed, parallel)(codes, scales, out, fmt.block_size, f)
+        if inner == 1:
+            _loops.block_decoder(fixed, parallel)(codes, scales, out, k, f)
+        else:
+            kernel = _across.across_decoder(fixed, parallel)
+            kernel(codes, scales, out, scales.size // inner, k, inner, f)

@@ -23,8 +23,10 @@ __all__ = [
     "TO_ODD",
     "UP",
     "decode",
+    "decode_across",
     "decode_scale",
     "encode",
+    "encode_across",
     "encode_scale",
     "magnitude",
     "select_scale",
@@ -162,6 +164,12 @@ def encode(
     return code | (sign << o.parameter(P.SIGN_SHIFT))
 
 
+def encode_across(o: Machine, bits: Any, scale_code: Any, **options: Any) -> Any:
+    """Encode with a scale code in each lane, 0xFF included: lanes belong to different blocks."""
+    code = encode(o, bits, scale_code + o.parameter(P.ORIGIN) - 127, **options)
+    return o.where_equal(scale_code, 0xFF, o.parameter(P.NAN_BYTE), code)
+
+
 def _overflow(o: Machine, code: Any, limit: Any, sign: Any, rounding: int) -> tuple[Any, Any]:
     """Replace codes beyond `limit`; a mode that points toward zero never passes it."""
     inward = o.parameter(P.OVERFLOW_INWARD)
@@ -264,6 +272,13 @@ def decode(o: Machine, code: Any, scale_code: Any, *, is_fixed: bool, is_full: b
     bits = o.where_above(size, o.parameter(P.DECODE_MAX), special, bits)
     sign = o.where_above(bits, _FLOAT32_INF, sign & o.parameter(P.DECODE_NAN_KEEP), sign)
     return bits | (sign << 31)
+
+
+def decode_across(o: Machine, code: Any, scale_code: Any, **options: Any) -> Any:
+    """Decode with a scale code in each lane, 0xFF included."""
+    bits = decode(o, code, scale_code, **options)
+    negative = (code >> o.parameter(P.SIGN_SHIFT)) & o.parameter(P.DECODE_NAN_KEEP)
+    return o.where_equal(scale_code, 0xFF, (negative << 31) | _FLOAT32_NAN, bits)
 
 
 def _place(o: Machine, normal: Any, mantissa: Any, rebias: Any) -> Any:

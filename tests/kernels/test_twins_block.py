@@ -108,3 +108,28 @@ def test_refusals():
     assert arrays.quantize(x, "mxfp8_e4m3", policy="ocp:nan_element=raise").scales[1, 0] == 0xFF
     with pytest.raises(ValueError, match="NaN"):
         arrays.encode(np.array([np.nan]), "e2m1", "ocp:nan_element=raise")
+
+
+@pytest.mark.parametrize("source", list(DTYPES))
+@pytest.mark.parametrize("name", ["mxfp8_e4m3", "mxfp4", "mxint8"])
+@settings(max_examples=25, deadline=None)
+@given(
+    data=st.data(),
+    policy=policies(rounding=["nearest-even", "up"]),
+    size=st.sampled_from([1, 7, 32]),
+)
+def test_blocks_across_rows_are_the_same_blocks(data, policy, size, name, source):
+    """The loop over columns against the loop over rows: every lane, specials among them."""
+    rows = data.draw(st.lists(blocks(source, size), min_size=1, max_size=12))
+    columns = data.draw(st.sampled_from([16, 37, 70]))
+    x = np.resize(as_array(rows, source), (columns, size))
+    fmt = block_format(name, size)
+    along = arrays.quantize(x, fmt, policy=policy)
+    turned = np.ascontiguousarray(x.T)
+    across = arrays.quantize(turned, fmt, axis=0, policy=policy)
+    assert across.codes.T.tolist() == along.codes.tolist()
+    assert across.scales.T.tolist() == along.scales.tolist()
+    given_codes = arrays.encode_with_scale(turned, across.scales, fmt, axis=0, policy=policy)
+    assert given_codes.T.tolist() == along.codes.tolist()
+    values = across.dequantize().T.view(np.uint32), along.dequantize().view(np.uint32)
+    assert values[0].tolist() == values[1].tolist()
