@@ -1,0 +1,127 @@
+"""The scalar cast to E8M0 and its faults S9, S11 and S17.
+
+Exact in float64: see `mxref.faults.scale`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mxref.faults.encoder import Bools, Bytes, Floats, Ints, as_float64
+from mxref.faults.scale import split
+from mxref.policy import Policy
+
+__all__ = ["CastModel", "E8M0Cast", "cast_models"]
+
+_NAN, _MAX, _BIAS = 0xFF, 0xFE, 127
+
+
+class E8M0Cast:
+    """The correct cast of real numbers to E8M0; a fault overrides a step.
+
+    Examples
+    --------
+    >>> E8M0Cast(Policy()).encode(np.array([1.0, 1.9, 0.0, -1.0, np.inf]))
+    array([127, 127,   0, 255, 255], dtype=uint8)
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+
+    def encode(self, x: npt.NDArray[Any]) -> Bytes:
+        """Cast values of any source type to scale codes."""
+        value = as_float64(x)
+        nan, inf, zero = np.isnan(value), np.isinf(value), value == 0
+        negative = (value < 0) & (self.policy.e8m0_negative == "nan")
+        regular = ~(nan | inf | zero)
+        magnitude = np.where(regular, np.abs(value), 1.0)
+        code = self.to_code(self.exponent(magnitude), magnitude)
+        code = np.where(inf, _MAX if self.policy.e8m0_inf == "saturate" else _NAN, code)
+        code = np.where(zero, self.zero_code(), code)
+        return np.where(nan | negative, _NAN, code).astype(np.uint8)
+
+    def zero_code(self) -> int:
+        """Code of zero."""
+        return 0 if self.policy.e8m0_zero == "min" else _NAN
+
+    def exponent(self, magnitude: Floats) -> Ints:
+        """Round to a power of two."""
+        m, exponent = split(magnitude)
+        return exponent + self.goes_up(m, exponent).astype(np.int64)
+
+    def goes_up(self, m: Floats, exponent: Ints) -> Bools:  # noqa: ARG002
+        """Whether a significand rounds to the next power of two."""
+        match self.policy.e8m0_rounding.value:
+            case "up":
+                return np.asarray(m > 1)
+            case "nearest":
+                return np.asarray(m >= 1.5)
+        return np.zeros(m.shape, np.bool_)
+
+    def to_code(self, exponent: Ints, magnitude: Floats) -> Ints:  # noqa: ARG002
+        """Bring an exponent into range."""
+        above = _MAX if self.policy.e8m0_overflow == "saturate" else _NAN
+        code = np.maximum(exponent + _BIAS, 0)
+        return np.where(code > _MAX, above, code)
+
+
+class _TieByExponent(E8M0Cast):
+    """S9: a tie is decided by the last bit of the exponent field."""
+
+    def goes_up(self, m: Floats, exponent: Ints) -> Bools:
+        # The field is exponent + 127: it is odd where the exponent is even.
+        return np.asarray((m > 1.5) | ((m == 1.5) & (exponent & 1 == 0)))
+
+
+class _TieDown(E8M0Cast):
+    """S9: a tie goes down."""
+
+    def goes_up(self, m: Floats, exponent: Ints) -> Bools:  # noqa: ARG002
+        return np.asarray(m > 1.5)
+
+
+class _LowestBinade(E8M0Cast):
+    """S17: what lies above the smallest scale goes to the next one, although it is farther."""
+
+    def to_code(self, exponent: Ints, magnitude: Floats) -> Ints:
+        code = super().to_code(exponent, magnitude)
+        between = (magnitude > 2.0**-127) & (magnitude < 1.5 * 2.0**-127)
+        return np.where(between, 1, code)
+
+
+class _Wraps(E8M0Cast):
+    """S11: the exponent is cut to 8 bits instead of clamped."""
+
+    def to_code(self, exponent: Ints, magnitude: Floats) -> Ints:  # noqa: ARG002
+        return (exponent + _BIAS) & 0xFF
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CastModel:
+    """An executable fault of the cast to E8M0, as `mxref.faults.scale.ScaleModel`."""
+
+    id: str
+    detail: str
+    cast: type[E8M0Cast]
+    legal_change: Mapping[str, str] = field(default_factory=dict)
+
+
+def cast_models() -> tuple[CastModel, ...]:
+    """Every fault of the cast to E8M0.
+
+    Examples
+    --------
+    >>> [model.id for model in cast_models()]
+    ['S17', 'S9', 'S9', 'S11']
+    """
+    return (
+        CastModel("S17", "", _LowestBinade),
+        CastModel("S9", "by the last bit of the exponent field", _TieByExponent),
+        CastModel("S9", "downward", _TieDown),
+        CastModel("S11", "the code wraps modulo 256", _Wraps),
+    )

@@ -1,0 +1,259 @@
+"""The scale faults S1 to S15 as executable selections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mxref.faults.encoder import Bytes, Floats, Ints
+from mxref.faults.scale import BlockStats, ScaleModel, Selector, split
+from mxref.formats import BlockFormat
+
+__all__ = ["scale_models"]
+
+_SQRT_HALF = 0.5**0.5
+_EPSILONS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12, 1e-30, 2.0**-126)
+_WRONG_SETS = {
+    "signed": "the largest value, not the largest magnitude",
+    "without_first": "the first element of a block is missed",
+    "without_last": "the last element of a block is missed",
+    "first_half": "only the first half of a block is seen",
+    "second_half": "only the second half of a block is seen",
+    "pair": "two blocks share the larger amax",
+    "previous": "the previous block's amax",
+    "next": "the next block's amax",
+}
+
+
+def scale_models(fmt: BlockFormat) -> tuple[ScaleModel, ...]:
+    """Every scale fault that can show in a format, the simplest explanation first.
+
+    Examples
+    --------
+    >>> from mxref.formats import block_format
+    >>> ids = {model.id for model in scale_models(block_format("mxfp4"))}
+    >>> sorted(ids, key=lambda fault_id: int(fault_id[1:]))
+    ['S1', 'S2', 'S3', 'S4', 'S5', 'S6', 'S7', 'S8', 'S9', 'S10', 'S11', 'S13', 'S15']
+    """
+    models = [*_rules(), *_shifts(fmt.element.emax)]
+    for narrow, detail in ((_bfloat16, "bfloat16"), (_float16, "float16")):
+        models.append(
+            ScaleModel("S7", f"amax narrowed to {detail}", _narrowed(narrow), keeps_rule=True)
+        )
+    models += _ends(fmt.element.emax)
+    drop = {"scale_nan": "ignore"}
+    models.append(
+        ScaleModel(
+            "S13", "a NaN anywhere is skipped", _NanDropped, keeps_rule=True, legal_change=drop
+        )
+    )
+    models.append(ScaleModel("S13", "kept in the first place only", _NanFirst, keeps_rule=True))
+    for part, detail in _WRONG_SETS.items():
+        models.append(ScaleModel("S15", detail, _measured(_part(part)), keeps_rule=True))
+    return tuple(models)
+
+
+# --- rules: S1 S2 S3 S5 S8 S9 S10 -------------------------------------------------------------
+
+_Step = Callable[[Selector, Floats], npt.NDArray[Any]]
+
+
+def _ruled(step: _Step) -> type[Selector]:
+    """A selection with another rule: steps above floor(log2 amax) - emax, by the significand."""
+    return type("Ruled", (Selector,), {"step": step})
+
+
+def _rules() -> Iterator[ScaleModel]:
+    below: tuple[tuple[str, str, Callable[[float], float]], ...] = (
+        ("S1", "", lambda top: top),
+        ("S2", "", lambda top: 0.75 * top),
+        ("S3", "", lambda top: top * _SQRT_HALF),
+    )
+    for fault_id, detail, edge in below:
+        yield ScaleModel(fault_id, detail, _ruled(_one_lower_below(edge)))
+    yield ScaleModel("S5", "", _ruled(lambda _, m: m > 1), legal_change={"scale_rule": "ceil"})
+    for rule in ("rceil", "even", "even-down", "tosa", "nearest-log", "plus-one"):
+        yield ScaleModel("S10", rule, _fixed_rule(rule), legal_change={"scale_rule": rule})
+    yield ScaleModel("S10", "nearest power of two to amax", _ruled(lambda _, m: m >= 1.5))
+    yield ScaleModel("S9", "ties by the exponent's last bit", _TieByExponent)
+    doubled = _ruled(lambda self, m: m >= self.max_significand)
+    yield ScaleModel("S8", "exact powers of two are doubled", doubled)
+    yield ScaleModel("S8", "floor of a float32 logarithm", _FloorOfLog)
+    yield ScaleModel("S8", "ceil of a float32 logarithm", _CeilOfLog)
+
+
+def _one_lower_below(edge: Callable[[float], float]) -> _Step:
+    return lambda self, m: np.where(m < edge(self.max_significand), -1, 0)
+
+
+def _fixed_rule(rule: str) -> type[Selector]:
+    def step(self: Selector, m: Floats) -> npt.NDArray[Any]:
+        return Selector(self.fmt, self.policy.replace(scale_rule=rule)).step(m)
+
+    return _ruled(step)
+
+
+class _TieByExponent(Selector):
+    """S9: nearest power of two to amax, a tie decided by the last bit of the exponent."""
+
+    def exponent(self, amax: Floats) -> Ints:
+        m, exponent = split(amax)
+        up = (m > 1.5) | ((m == 1.5) & (exponent & 1 == 0))  # biased by 127: an even code is odd
+        return np.asarray(exponent - self.emax + up)
+
+
+class _FloorOfLog(Selector):
+    """S8: floor(log2f(amax)) - emax, one too high just below a power of two."""
+
+    def exponent(self, amax: Floats) -> Ints:
+        return np.floor(np.log2(amax).astype(np.float32)).astype(np.int64) - self.emax
+
+
+class _CeilOfLog(Selector):
+    """S8: ceil(log2f(amax / max)), one too low just above max times a power of two."""
+
+    def exponent(self, amax: Floats) -> Ints:
+        with np.errstate(over="ignore", under="ignore"):
+            ratio = amax.astype(np.float32) / np.float32(self.fmt.element.max)
+        tiny = np.float32(2.0**-149)
+        logarithm = np.log2(np.maximum(ratio, tiny).astype(np.float64)).astype(np.float32)
+        return np.asarray(np.ceil(np.minimum(logarithm, 128)), np.int64)
+
+
+# --- shifts: S4 S6 ----------------------------------------------------------------------------
+
+
+def _shifts(emax: int) -> Iterator[ScaleModel]:
+    if emax:
+        yield ScaleModel("S4", "", _shifted(emax), keeps_rule=True)
+    for shift in (-1, 1, -2, 2, -3, 3):
+        yield ScaleModel("S6", f"{shift:+d}", _shifted(shift), keeps_rule=True)
+
+
+def _shifted(shift: int) -> type[Selector]:
+    class Shifted(Selector):
+        def exponent(self, amax: Floats) -> Ints:
+            return super().exponent(amax) + shift
+
+    return Shifted
+
+
+# --- measures: S7 S15 and the small ends of S11 -----------------------------------------------
+
+
+def _measured(measure: Callable[[BlockStats], Floats]) -> type[Selector]:
+    class Measured(Selector):
+        def measure(self, stats: BlockStats) -> Floats:
+            return measure(stats)
+
+    return Measured
+
+
+def _part(name: str) -> Callable[[BlockStats], Floats]:
+    # The neighbours are missing where the blocks were measured one by one.
+    return lambda stats: stats.parts.get(name, stats.amax)
+
+
+def _narrowed(narrow: Callable[[Floats], Floats]) -> type[Selector]:
+    class Narrowed(Selector):
+        def select(self, stats: BlockStats) -> Bytes:
+            amax = narrow(stats.amax)
+            inf = np.isinf(amax)
+            amax = np.where(inf, 0.0, amax)
+            has_inf = stats.has_inf | inf
+            parts, first = stats.parts, stats.nan_first
+            return super().select(BlockStats(amax, stats.has_nan, has_inf, first, parts))
+
+    return Narrowed
+
+
+def _bfloat16(amax: Floats) -> Floats:
+    narrowed = _round_significand(amax, 8, -126)
+    return np.where(narrowed >= 2.0**128, np.inf, narrowed)
+
+
+def _float16(amax: Floats) -> Floats:
+    narrowed = _round_significand(amax, 11, -14)
+    return np.where(narrowed >= 65536, np.inf, narrowed)
+
+
+def _round_significand(amax: Floats, bits: int, emin: int) -> Floats:
+    """Round to nearest even in a binary format; its upper end is the caller's business."""
+    step = np.maximum(np.frexp(amax)[1] - 1, emin) - (bits - 1)
+    return np.asarray(np.ldexp(np.rint(np.ldexp(amax, -step)), step))
+
+
+def _at_least(epsilon: float) -> Callable[[BlockStats], Floats]:
+    return lambda stats: np.maximum(stats.amax, epsilon)
+
+
+def _flushed(stats: BlockStats) -> Floats:
+    return np.where(stats.amax < 2.0**-126, 0.0, stats.amax)
+
+
+# --- ends and special values: S11 S13 ---------------------------------------------------------
+
+
+class _Wraps(Selector):
+    """S11: the exponent is cut to 8 bits instead of clamped."""
+
+    def to_code(self, exponent: Ints) -> Ints:
+        return (exponent + 127) & 0xFF
+
+
+class _LowestIsOne(Selector):
+    """S11: the smallest code is 1."""
+
+    def to_code(self, exponent: Ints) -> Ints:
+        return np.maximum(super().to_code(exponent), 1)
+
+
+class _NanDropped(Selector):
+    """S13: NaN never reaches amax."""
+
+    def special(self, stats: BlockStats, code: Ints) -> Ints:
+        nobody = np.zeros_like(stats.has_nan)
+        return super().special(
+            BlockStats(stats.amax, nobody, stats.has_inf, nobody, stats.parts), code
+        )
+
+
+class _NanFirst(Selector):
+    """S13: max() keeps NaN as its first operand only."""
+
+    def special(self, stats: BlockStats, code: Ints) -> Ints:
+        first = stats.nan_first
+        return super().special(
+            BlockStats(stats.amax, first, stats.has_inf, first, stats.parts), code
+        )
+
+
+def _constant(*, of_nan: bool, code: int) -> type[Selector]:
+    class Constant(Selector):
+        def special(self, stats: BlockStats, codes: Ints) -> Ints:
+            nobody = np.zeros_like(stats.has_nan)
+            nan = nobody if of_nan else stats.has_nan
+            inf = stats.has_inf if of_nan else nobody
+            rest = BlockStats(stats.amax, nan, inf, nobody, stats.parts)
+            where = stats.has_nan if of_nan else stats.has_inf & ~stats.has_nan
+            return np.where(where, code, super().special(rest, codes))
+
+    return Constant
+
+
+def _ends(emax: int) -> Iterator[ScaleModel]:
+    yield ScaleModel("S11", "the code wraps modulo 256", _Wraps, keeps_rule=True)
+    yield ScaleModel("S11", "clamped at 0x01", _LowestIsOne, keeps_rule=True)
+    yield ScaleModel("S11", "subnormal amax flushed to zero", _measured(_flushed), keeps_rule=True)
+    for epsilon in _EPSILONS:
+        model = _measured(_at_least(epsilon))
+        yield ScaleModel("S11", f"amax at least {epsilon:.3g}", model, keeps_rule=True)
+    constants = {0: "0x00", 127: "0x7f", 128: "0x80", 255 - emax: "the exponent field of infinity"}
+    for of_nan, what in ((True, "NaN"), (False, "infinity")):
+        for code, detail in constants.items():
+            if code < 255:
+                model = _constant(of_nan=of_nan, code=code)
+                yield ScaleModel("S11", f"{what} in a block gives {detail}", model, keeps_rule=True)
