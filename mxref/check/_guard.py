@@ -1,0 +1,214 @@
+"""Calls somebody's kernel so that nothing it does can hurt, and reads what it returned.
+
+A kernel may raise, call ``sys.exit``, write into its arguments, return nothing, values instead of
+codes, packed codes, or a view of a buffer that its next call reuses. Each of these ends as a
+`TargetError` that says what to change; none as a traceback of ours, and none as a verdict.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mxref.check.target import TargetError, describe_error
+from mxref.formats import BlockFormat, ElementFormat, ScaleFormat, scalar_format
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["GuardedKernel", "RefusalError", "signature"]
+
+Arrays = tuple["NDArray[Any]", ...]
+
+_SIGNATURES = {
+    "encode": "fn(x: float32 (n,)) -> codes: uint8 (n,)",
+    "decode": "fn(codes: uint8 (n,)) -> values: float32 (n,)",
+    "quantize": "fn(x: float32 (n, k)) -> codes: uint8 (n, k), scales: uint8 (n, 1) or (n,)",
+    "dequantize": "fn(codes: uint8 (n, k), scales: uint8 (n, 1)) -> values: float32 (n, k)",
+}
+
+
+class RefusalError(TargetError):
+    """The kernel raised: an error of the target, or a refusal of special values."""
+
+
+def signature(op: str) -> str:
+    """Say how a kernel for an operation is called and what it returns."""
+    return _SIGNATURES[op]
+
+
+@dataclass(slots=True)
+class GuardedKernel:
+    """A kernel whose every call either returns valid arrays or raises `TargetError`.
+
+    Attributes
+    ----------
+    fn : callable
+    op : str
+    fmt : BlockFormat, ElementFormat or ScaleFormat
+    calls : int
+        How often `fn` has been called.
+    """
+
+    fn: Callable[..., Any]
+    op: str
+    fmt: BlockFormat | ElementFormat | ScaleFormat
+    calls: int = field(default=0)
+
+    def __call__(self, *inputs: NDArray[Any]) -> Arrays:
+        """Call the kernel on copies, and return its outputs as arrays of our own.
+
+        Returns
+        -------
+        tuple of ndarray
+            Codes and scales (n, 1) for ``quantize``; one array for the other operations.
+        """
+        given = tuple(array.copy() for array in inputs)
+        self.calls += 1
+        try:
+            # Overflow and invalid casts are what these inputs are for, not accidents.
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)
+                result = self.fn(*given)
+        except SystemExit as error:
+            raise TargetError(f"the target called sys.exit({error.code!r})") from error
+        except Exception as error:
+            raise RefusalError(
+                f"the target raised {describe_error(error)}; it is called as {signature(self.op)}"
+            ) from error
+        for position, (array, original) in enumerate(zip(given, inputs, strict=True), start=1):
+            _require_untouched(array, original, position)
+        return self._read(result, inputs[0].shape)
+
+    def _read(self, result: Any, shape: tuple[int, ...]) -> Arrays:
+        if result is None:
+            raise TargetError(f"the target returned None; expected {signature(self.op)}")
+        if self.op in ("decode", "dequantize"):
+            return (_values(_array(result, "values"), shape),)
+        if not isinstance(self.fmt, BlockFormat):
+            return (_codes(_array(result, "codes"), shape, self.fmt, "codes"),)
+        codes, scales = _pair(result)
+        _require_order(codes, scales, shape)
+        read = _codes(codes, shape, self.fmt.element, "codes")
+        column = scales[:, None] if scales.ndim == 1 else scales
+        return read, _codes(column, (shape[0], 1), self.fmt.scale, "scales")
+
+
+def _require_untouched(array: NDArray[Any], original: NDArray[Any], position: int) -> None:
+    bits = f"u{original.dtype.itemsize}"
+    if array.shape != original.shape or array.dtype != original.dtype:
+        raise TargetError(f"the target reshaped or retyped its argument {position} in place")
+    changed = np.argwhere(array.view(bits) != original.view(bits))
+    if changed.size:
+        where = ", ".join(map(str, changed[0]))
+        raise TargetError(
+            f"the target wrote into its input: argument {position} changed at {len(changed)} "
+            f"places, first at [{where}] (a caller's data would be lost). To judge its output "
+            "all the same, wrap it: lambda x: fn(x.copy())"
+        )
+
+
+def _pair(result: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    if hasattr(result, "codes") and hasattr(result, "scales"):
+        result = (result.codes, result.scales)
+    if not isinstance(result, tuple | list) or len(result) != 2:
+        length = f" of {len(result)}" if isinstance(result, tuple | list) else ""
+        raise TargetError(
+            f"the target returned a value of type {type(result).__name__}{length}; expected the "
+            "pair (codes, scales)"
+        )
+    return _array(result[0], "codes"), _array(result[1], "scales")
+
+
+def _array(value: Any, what: str) -> NDArray[Any]:
+    try:
+        array = np.array(value)  # a copy: the target may reuse its buffer
+    except Exception as error:
+        raise TargetError(
+            f"the target's {what} have type {type(value).__name__}, which NumPy cannot read: "
+            f"{describe_error(error)}"
+        ) from error
+    if array.dtype == object:
+        raise TargetError(
+            f"the target's {what} are Python objects ({type(value).__name__}); expected an array"
+        )
+    return array
+
+
+def _require_order(codes: NDArray[Any], scales: NDArray[Any], shape: tuple[int, ...]) -> None:
+    if shape[1] > 1 and scales.shape == shape and codes.shape in ((shape[0],), (shape[0], 1)):
+        raise TargetError("harness mis-wired: got (scales, codes); return (codes, scales)")
+
+
+def _values(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    if array.dtype != np.float32:
+        raise TargetError(
+            f"harness mis-wired: the values have dtype {array.dtype}, expected float32"
+            + ("; return .astype(np.float32)" if array.dtype.kind in "fV" else "")
+        )
+    _require_shape(array, shape, "values")
+    return np.ascontiguousarray(array).astype(np.float32, copy=False)
+
+
+def _codes(
+    array: NDArray[Any], shape: tuple[int, ...], fmt: ElementFormat | ScaleFormat, what: str
+) -> NDArray[np.uint8]:
+    """Return codes as uint8, in one byte each."""
+    array = _raw(array, fmt, what)
+    _require_shape(array, shape, what, fmt.bits)
+    low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)
+    if low < 0 or high >= fmt.code_count:
+        bad = low if low < 0 else high
+        hint = "; unpack them to one code a byte, in its low bits" if fmt.bits < 8 else ""
+        raise TargetError(
+            f"harness mis-wired: the {what} hold {bad}, but a code of {fmt.name} is "
+            f"0 to {fmt.code_count - 1}{hint}"
+        )
+    return np.ascontiguousarray(array).astype(np.uint8)
+
+
+def _raw(array: NDArray[Any], fmt: ElementFormat | ScaleFormat, what: str) -> NDArray[Any]:
+    """Reinterpret one-byte types as uint8; refuse numbers that are not codes."""
+    dtype = array.dtype
+    name = "" if dtype.isbuiltin == 1 else dtype.name
+    if name and dtype.itemsize == 1:  # an ml_dtypes type says itself which codes it holds
+        try:
+            held = scalar_format(name).name
+        except ValueError:
+            held = name
+        if dtype.kind == "V" and dtype.names is None and name.startswith("void"):
+            held = fmt.name  # raw bytes, as numpy saves such types
+        if held != fmt.name:
+            raise TargetError(f"harness mis-wired: the {what} have dtype {name}, not {fmt.name}")
+        return np.ascontiguousarray(array).view(np.uint8)
+    if dtype == np.int8 and fmt.bits == 8:
+        return np.ascontiguousarray(array).view(np.uint8)
+    if dtype.kind not in "iu":
+        kind = "numbers" if dtype.kind in "fc" or name else "entries"
+        advice = (
+            f"the bit patterns of {fmt.name}, such as .astype(TYPE).view(np.uint8)"
+            if isinstance(fmt, ElementFormat)
+            else "the E8M0 bytes, that is exponent + 127"
+        )
+        raise TargetError(
+            f"harness mis-wired: the {what} are {kind} of dtype {dtype}: values instead of codes? "
+            f"Return {advice}"
+        )
+    return array
+
+
+def _require_shape(array: NDArray[Any], shape: tuple[int, ...], what: str, bits: int = 32) -> None:
+    if array.shape == shape:
+        return
+    hint = ""
+    if bits < 8 and array.size * 8 == int(np.prod(shape)) * bits:
+        hint = f": packed, {bits} bits each? Unpack them to one code a byte, in its low bits"
+    elif array.size == np.prod(shape):
+        hint = ": transposed?" if array.shape == shape[::-1] else f": add .reshape{shape}"
+    raise TargetError(
+        f"harness mis-wired: the {what} have shape {array.shape}, expected {shape}{hint}"
+    )

@@ -1,0 +1,258 @@
+"""Check of decoded values: `dequantize` for blocks, `judge_values` for all decoders."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mxref import _inputs as inputs
+from mxref.check._compare import Comparison, add_lanes, same_bits
+from mxref.check._decoding import (
+    DecodeHypothesis,
+    Target,
+    search_decoders,
+    value_differences,
+)
+from mxref.check._findings import changes, choice_finding, fault_finding
+from mxref.check._problem import Piece, Problem, spread
+from mxref.check._witness import value_witness
+from mxref.check.report import Finding, Mismatches, Report, Verdict, Witness
+from mxref.faults.encoder import Bools
+from mxref.formats import BlockFormat, block_format
+from mxref.policy import Policy, get_policy
+
+__all__ = ["as_values", "dequantize", "judge_values", "pins_nan_bits"]
+
+_SAMPLE_LANES = 1 << 15
+_SEARCHED = 1 << 20
+_FIELDS = ("decode_overflow", "decode_nan")
+
+
+def dequantize(
+    codes: ArrayLike,
+    scales: ArrayLike,
+    y: ArrayLike,
+    format: str | BlockFormat,  # noqa: A002
+    axis: int = -1,
+    policy: Policy | str | None = None,
+    *,
+    block_size: int | None = None,
+) -> Report:
+    """Judge the values to which somebody decoded blocks, and name what is wrong.
+
+    Parameters
+    ----------
+    codes, scales, format, axis, block_size
+        As for `mxref.check.quantize`.
+    y : array of float32
+        The decoded values, in the shape of `codes`.
+    policy : Policy or str, optional
+        What the decoder claims; default: find out. Which NaN it gives counts only if the policy
+        asks for another than ``ocp`` does, or names ``decode_nan``.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    TypeError, ValueError
+        If dtypes, shapes, names or codes do not fit.
+
+    Notes
+    -----
+    Clauses MX-1.0/5.1/value and MX-1.0/5.1/nan-scale.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> codes, scales = np.full(32, 2, np.uint8), np.array([0], np.uint8)
+    >>> report = dequantize(codes, scales, np.zeros(32, np.float32), "mxfp4")
+    >>> report.verdict, report.findings[0].id
+    (<Verdict.DEFECT: 'defect'>, 'D9')
+    """
+    fmt = block_format(format, block_size)
+    given = inputs.as_codes(codes, fmt.element.name)
+    shared = inputs.as_codes(scales, fmt.scale.name, "scales")
+    where = inputs.normal_axis(axis, given.shape)
+    expected = inputs.scale_shape(given.shape, where, fmt.block_size, pad=True)
+    if shared.shape != expected:
+        raise ValueError(
+            f"scales have shape {shared.shape}; expected {expected}: one for each block of "
+            f"{fmt.block_size} along axis {where} of {given.shape}"
+        )
+    given = given.view(np.uint8)
+    inputs.check_range(given, fmt.element.code_count, fmt.element.name)
+    values = as_values(y, given.shape)
+    problem = Problem(values, given, shared, fmt, where)
+    target = Target(fmt, nan_bits=pins_nan_bits(policy))
+    return judge_values("dequantize", problem, target, policy)
+
+
+def as_values(y: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Decoded values, checked.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are not float32, or of another shape than the codes.
+    """
+    values = np.asarray(y)
+    if values.dtype.newbyteorder("=") != np.float32:
+        raise TypeError(
+            f"y has dtype {values.dtype}; expected float32: what was decoded to a narrower type "
+            "can be widened with .astype(np.float32), which is exact"
+        )
+    if values.shape != shape:
+        raise ValueError(f"y has shape {values.shape}; expected that of the codes, {shape}")
+    return values.astype(np.float32, copy=False)
+
+
+def pins_nan_bits(policy: Policy | str | None) -> bool:
+    """Whether a caller asked for a particular NaN."""
+    if policy is None:
+        return False
+    if isinstance(policy, str) and "decode_nan" in policy:
+        return True
+    return get_policy(policy).decode_nan != Policy().decode_nan
+
+
+def judge_values(op: str, problem: Problem, target: Target, policy: Policy | str | None) -> Report:
+    """Judge decoded values; what all decoders share."""
+    asked = None if policy is None else get_policy(policy)
+    base = asked if asked is not None else get_policy(None)
+    lone = "e8m0" if target.of_scales else problem.fmt.element.name
+    name = lone if target.lone else problem.fmt.name
+    blocks = 0 if target.lone else problem.n_blocks
+    if problem.n_elements == 0:
+        empty = ("The input is empty: there is nothing to judge.",)
+        none = Mismatches(0, 0, blocks, 0)
+        return Report(op, name, Verdict.NOT_TESTABLE, None, asked, (), none, empty)
+    seen = _compare(problem, target, base)
+    notes = _code_notes(problem, target)
+    if seen.clean:
+        total = Mismatches(0, 0, 0, problem.n_elements)
+        return Report(op, name, Verdict.CONFORMS, base, asked, (), total, tuple(notes))
+    best, findings, residual = _diagnose(problem, target, base, seen)
+    findings.sort(key=lambda f: (f.residual > 0, f.legal, -f.explains))
+    verdict = Verdict.DEFECT
+    if residual:
+        verdict = Verdict.UNEXPLAINED
+    elif all(f.legal for f in findings):
+        is_proven = _compare(problem, target, best.policy).clean
+        verdict = Verdict.CONFORMS_AS if is_proven else Verdict.UNEXPLAINED
+    block, lane = problem.first(seen.bad_blocks(), seen.lanes())
+    first = _witness(problem, target, block, lane, base)
+    return Report(
+        op,
+        name,
+        verdict,
+        best.policy if verdict is Verdict.CONFORMS_AS else None,
+        asked,
+        tuple(findings),
+        Mismatches(0, seen.elements, 0, problem.n_elements, first),
+        tuple(notes),
+    )
+
+
+def _compare(problem: Problem, target: Target, policy: Policy) -> Comparison:
+    result = Comparison()
+    for piece in problem.pieces():
+        expected = target.decode(piece, policy)
+        if same_bits(expected, piece.x):
+            continue
+        differs = value_differences(expected, piece, nan_bits=target.nan_bits)
+        add_lanes(result, differs, np.arange(piece.start, piece.stop))
+    return result
+
+
+def _diagnose(
+    problem: Problem, target: Target, base: Policy, seen: Comparison
+) -> tuple[DecodeHypothesis, list[Finding], int]:
+    """The best hypothesis, its findings, and how many mismatches it leaves on all data."""
+    limit = max(32, _SAMPLE_LANES // problem.fmt.block_size)
+    every = np.arange(problem.n_blocks)
+    chosen = np.union1d(spread(seen.bad_blocks(), limit), spread(every, limit))
+    for _ in range(3):
+        found = search_decoders(problem.take(chosen), target, base)
+        left = _left(problem, target, found[0])
+        if found[0].residual or left.clean:
+            break
+        chosen = np.union1d(chosen, spread(left.bad_blocks(), 64))
+    findings = _findings(problem, target, base, chosen, found[0], left.elements)
+    return found[0], findings, left.elements
+
+
+def _left(problem: Problem, target: Target, hypothesis: DecodeHypothesis) -> Comparison:
+    result = Comparison()
+    for piece in problem.pieces():
+        values = hypothesis.decode(piece, target)
+        differs = value_differences(values, piece, nan_bits=target.nan_bits)
+        add_lanes(result, differs, np.arange(piece.start, piece.stop))
+    return result
+
+
+def _findings(
+    problem: Problem,
+    target: Target,
+    base: Policy,
+    chosen: NDArray[np.intp],
+    best: DecodeHypothesis,
+    residual: int,
+) -> list[Finding]:
+    sample = problem.take(chosen)
+    wrong = _differs(sample, target, DecodeHypothesis(base))
+
+    explained = wrong & ~_differs(sample, target, best)
+
+    def shown(without: DecodeHypothesis) -> tuple[float, int, Witness | None]:
+        needed = explained & _differs(sample, target, without)
+        rows, lanes = np.nonzero(needed)
+        witness = None
+        if len(rows):
+            witness = _witness(problem, target, *problem.first(chosen[rows], lanes), base)
+        return float(needed.sum() / max(1, int(wrong.sum()))), residual, witness
+
+    findings = []
+    for change in changes(best.policy, base, _FIELDS):
+        rest = best.policy.replace(**{change[0]: change[2]})
+        without = DecodeHypothesis(rest, best.models, best.layout)
+        findings.append(choice_finding(change, problem.fmt.element, *shown(without)))
+    for model in best.models:
+        others = tuple(m for m in best.models if m is not model)
+        without = DecodeHypothesis(best.policy, others, best.layout)
+        findings.append(fault_finding(model.id, model.detail, *shown(without)))
+    if best.layout is not None:
+        without = DecodeHypothesis(best.policy, best.models)
+        findings.append(fault_finding(best.layout.id, best.layout.detail, *shown(without)))
+    return findings
+
+
+def _differs(sample: Piece, target: Target, hypothesis: DecodeHypothesis) -> Bools:
+    values = hypothesis.decode(sample, target)
+    return value_differences(values, sample, nan_bits=target.nan_bits)
+
+
+def _witness(problem: Problem, target: Target, block: int, lane: int, policy: Policy) -> Witness:
+    expected = target.decode(problem.take(np.array([block])), policy)[0, lane]
+    return value_witness(problem, block, lane, expected, of_scales=target.of_scales)
+
+
+def _code_notes(problem: Problem, target: Target) -> list[str]:
+    """Say how many of the possible codes were decoded; large data are not searched."""
+    if problem.n_elements > _SEARCHED:
+        return []
+    seen = np.zeros(256, np.bool_)
+    scales = np.zeros(256, np.bool_)
+    for piece in problem.pieces():
+        seen[np.unique(piece.codes)] = True
+        scales[np.unique(piece.scales)] = True
+    notes = []
+    count = problem.fmt.element.code_count
+    if not target.of_scales and seen.sum() < count:
+        notes.append(f"{seen.sum()} of {count} element codes occur; the others were not judged.")
+    if (target.of_scales or not target.lone) and scales.sum() < scales.size:
+        notes.append(f"{scales.sum()} of 256 scale codes occur; the others were not judged.")
+    return notes

@@ -1,0 +1,234 @@
+"""The search for the cause: which policy and which faults reproduce given codes.
+
+A search runs on a sample and returns hypotheses, the simplest of those that fit best first. It
+proves nothing: `mxref.check.quantize` verifies hypotheses on all data and feeds counterexamples
+back into the sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mxref import _choices as choice
+from mxref import arrays
+from mxref.check.infer import infer_element_policy, infer_scale_policy, scale_differences
+from mxref.faults._stack import stack
+from mxref.faults.element import ElementModel, compose, element_models
+from mxref.faults.encoder import Bytes, Floats
+from mxref.faults.layout import LayoutModel, layout_models
+from mxref.faults.scale import BlockStats, ScaleModel, Selector
+from mxref.faults.scale_models import scale_models
+from mxref.formats import BlockFormat
+from mxref.policy import Policy
+
+__all__ = ["ElementHypothesis", "ElementSearch", "ScaleHypothesis", "search_scales"]
+
+_NAN_SCALE = 0xFF
+_BEAM = 3  # hypotheses that are carried on when a single fault does not suffice
+_MOST_FAULTS = 3
+
+
+# --- scale ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleHypothesis:
+    """A policy and faults that are assumed of the scale selection."""
+
+    policy: Policy
+    models: tuple[ScaleModel, ...] = ()
+    residual: int = 0
+    rules: tuple[str, ...] = ()
+
+    def select(self, stats: BlockStats, fmt: BlockFormat) -> Bytes:
+        """Scale codes as the hypothesis has them."""
+        selector = stack(Selector, (model.selector for model in self.models))
+        return selector(fmt, self.policy).select(stats)
+
+
+def search_scales(
+    stats: BlockStats, given: Bytes, fmt: BlockFormat, base: Policy
+) -> list[ScaleHypothesis]:
+    """Explain scale codes.
+
+    Parameters
+    ----------
+    stats : BlockStats
+        One-dimensional.
+    given : ndarray of uint8
+        Emitted scale codes.
+    base : Policy
+        Preferred where the data are silent.
+
+    Returns
+    -------
+    list of ScaleHypothesis
+        Best first, with their residuals on these blocks.
+    """
+    inferred, rules = infer_scale_policy(stats, given, fmt, base)
+
+    def residual(policy: Policy, models: tuple[ScaleModel, ...] = ()) -> ScaleHypothesis:
+        trial = ScaleHypothesis(policy, models, 0, rules)
+        codes = trial.select(stats, fmt)
+        missed = int(scale_differences(stats, codes, given).sum())
+        return ScaleHypothesis(policy, models, missed, rules)
+
+    plain = residual(inferred)
+    if plain.residual == 0:
+        return [plain]
+    policies = [inferred.replace(scale_rule=rule) for rule in _rules(base, inferred)]
+    # A fault in the treatment of NaN may have misled the inference of that choice.
+    expected = {"scale_nan": base.scale_nan, "scale_inf": base.scale_inf}
+    policies += [p for p in (policies[0].replace(**expected),) if p not in policies]
+    models = [m for m in scale_models(fmt) if not m.legal_change]
+    found = [
+        residual(policy, (model,))
+        for model in models
+        for policy in (policies if model.keeps_rule else (policies[0], policies[-1]))
+    ]
+    found += [plain, *(residual(policy) for policy in policies)]
+    found.sort(key=lambda h: _scale_rank(h, base))
+    if found[0].residual:
+        pairs = [
+            residual(first.policy, (*first.models, model))
+            for first in found[:_BEAM]
+            for model in models
+            if first.models and model.id not in {m.id for m in first.models}
+        ]
+        found = sorted([*found, *pairs], key=lambda h: _scale_rank(h, base))
+    return found
+
+
+def _rules(base: Policy, inferred: Policy) -> list[str]:
+    return list(dict.fromkeys(map(str, (base.scale_rule, inferred.scale_rule, *choice.ScaleRule))))
+
+
+def _scale_rank(hypothesis: ScaleHypothesis, base: Policy) -> tuple[int, int, int]:
+    changes = len(hypothesis.policy.diff(base))
+    return hypothesis.residual, len(hypothesis.models), changes
+
+
+# --- element ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ElementHypothesis:
+    """A policy, faults and an order of the codes that are assumed of the element encoder."""
+
+    policy: Policy
+    models: tuple[ElementModel, ...] = ()
+    layout: LayoutModel | None = None
+    residual: int = field(default=0, compare=False)
+
+    def encode(self, x: NDArray[np.generic], scales: NDArray[np.uint8], fmt: BlockFormat) -> Bytes:
+        """Element codes as the hypothesis has them, for blocks (n, k) and scale codes (n,)."""
+        if self.models:
+            encoder = compose(self.models)(fmt.element, self.policy)
+            codes = encoder.encode(x, scales[:, None])
+        else:
+            codes = arrays.encode_with_scale(x, scales[:, None], fmt, -1, self.policy)
+        return codes if self.layout is None else self.layout.apply(codes)
+
+
+class ElementSearch:
+    """A search for what reproduces element codes, given the emitted scale codes.
+
+    Parameters
+    ----------
+    x : ndarray of float64, shape (n, k)
+        Blocks of values.
+    scales : ndarray of uint8, shape (n,)
+        Emitted scale codes. Blocks with the scale NaN are left out.
+    given : ndarray of uint8, shape (n, k)
+        Emitted element codes.
+    fmt : BlockFormat
+    base : Policy
+        Preferred where the data are silent.
+    has_layout : bool
+        Whether the order of the codes in a block may be wrong.
+    """
+
+    def __init__(
+        self,
+        x: Floats,
+        scales: Bytes,
+        given: Bytes,
+        fmt: BlockFormat,
+        base: Policy,
+        *,
+        has_layout: bool = True,
+    ) -> None:
+        keep = scales != _NAN_SCALE
+        self.x, self.scales, self.given = x[keep], scales[keep], given[keep]
+        self.fmt, self.base = fmt, base
+        self.layouts = layout_models(fmt) if has_layout else ()
+        self.models = [m for m in element_models(fmt.element) if not m.legal_change]
+
+    def run(self) -> list[ElementHypothesis]:
+        """Return hypotheses, the simplest of those that fit best first."""
+        plain = [self._plain(layout) for layout in (None, *self.layouts)]
+        ranked = self._ranked(plain)
+        if ranked[0].residual == 0:
+            return ranked
+        # An order is worth pursuing where undoing it removes most of the mismatches.
+        start = plain[0]
+        if ranked[0].layout is not None and 2 * ranked[0].residual < start.residual:
+            start = ranked[0]
+        found = self._singles(start, (start.policy, self._merged(start.policy)))
+        if found[0].residual:
+            found = self._ranked([*found, *self._singles(start, self._other_roundings(start))])
+        found = self._ranked([*found, *plain])
+        for _ in range(_MOST_FAULTS - 1):
+            if found[0].residual == 0:
+                break
+            found = self._ranked([*found, *self._extended(found[:_BEAM])])
+        return found
+
+    def _plain(self, layout: LayoutModel | None) -> ElementHypothesis:
+        given = self.given if layout is None else layout.undo(self.given)
+        scales = np.broadcast_to(self.scales[:, None], given.shape)
+        policy = infer_element_policy(
+            self.x.ravel(), scales.ravel(), given.ravel(), self.fmt.element, self.base
+        )
+        return self._judged(policy, (), layout)
+
+    def _judged(
+        self, policy: Policy, models: tuple[ElementModel, ...], layout: LayoutModel | None
+    ) -> ElementHypothesis:
+        codes = ElementHypothesis(policy, models, layout).encode(self.x, self.scales, self.fmt)
+        return ElementHypothesis(policy, models, layout, int((codes != self.given).sum()))
+
+    def _singles(
+        self, start: ElementHypothesis, policies: Iterable[Policy]
+    ) -> list[ElementHypothesis]:
+        return self._ranked(
+            self._judged(policy, (model,), start.layout)
+            for policy in dict.fromkeys(policies)
+            for model in self.models
+        )
+
+    def _extended(self, beam: Sequence[ElementHypothesis]) -> list[ElementHypothesis]:
+        return [
+            self._judged(h.policy, (*h.models, model), h.layout)
+            for h in beam
+            for model in self.models
+            if len(h.models) < _MOST_FAULTS and model.id not in {m.id for m in h.models}
+        ]
+
+    def _merged(self, inferred: Policy) -> Policy:
+        """The base, with the choices for NaN only: a fault may have misled the others."""
+        return self.base.replace(nan_element=inferred.nan_element, nan_payload=inferred.nan_payload)
+
+    def _other_roundings(self, start: ElementHypothesis) -> Iterable[Policy]:
+        return (start.policy.replace(rounding=r) for r in choice.Rounding)
+
+    def _ranked(self, found: Iterable[ElementHypothesis]) -> list[ElementHypothesis]:
+        def rank(h: ElementHypothesis) -> tuple[int, int, int]:
+            parts = len(h.models) + (h.layout is not None)
+            return h.residual, parts, len(h.policy.diff(self.base))
+
+        return sorted(dict.fromkeys(found), key=rank)
