@@ -60,7 +60,6 @@ if TYPE_CHECKING:
     from mxref import exact as exact
     from mxref import formats as formats
     from mxref import policy as policy
-    from mxref import show as show
     from mxref import vectors as vectors
     from mxref.arrays import MXArray as MXArray
     from mxref.arrays import decode as decode
@@ -71,7 +70,8 @@ if TYPE_CHECKING:
     from mxref.formats import scalar_format as scalar_format
     from mxref.policy import Policy as Policy
     from mxref.policy import get_policy as get_policy
-    from mxref.show import explain as explain
+    from mxref.show.codes import show as show
+    from mxref.show.explain import explain as explain
 
 
 def __getattr__(name: str) -> Any:

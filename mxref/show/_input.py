@@ -1,0 +1,191 @@
+"""Numbers as people give them to `explain`: floats, numpy scalars, text, bit patterns."""
+
+from __future__ import annotations
+
+import re
+import struct
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, SupportsIndex
+
+from mxref.exact import ieee
+from mxref.exact.number import Number, NumberClass
+from mxref.show._text import decimal, joined
+
+__all__ = ["Given", "is_block", "read_block", "read_number"]
+
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+_BITS = re.compile(r"0[xX][0-9a-fA-F]+")
+_SPECIAL = re.compile(r"([+-]?)(?:(inf|infinity)|(nan))", re.IGNORECASE)
+_FAR = 400  # decimal exponents beyond this are infinity or zero in every source format
+_HOW = (
+    "write a decimal such as '1.3', 'inf', 'nan', or the bits of a float32 such as '0x3fa66666'; "
+    "'bfloat16:0x3fa6' and 'float16:1.3' name another source format"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A number as it was given.
+
+    Attributes
+    ----------
+    number : Number
+        What it stands for, exactly.
+    source : str or None
+        The IEEE format that it came in; None for an exact number (int, Fraction).
+    bits : int or None
+        Its bit pattern in that format.
+    text : str or None
+        The text, where it had to be rounded to the source format.
+    """
+
+    number: Number
+    source: str | None = None
+    bits: int | None = None
+    text: str | None = None
+
+    @property
+    def pattern(self) -> str:
+        """Source and bits, such as ``float32 0x3fa66666``; empty for an exact number."""
+        if self.source is None or self.bits is None:
+            return ""
+        return f"{self.source} 0x{self.bits:0{ieee.IEEE_FORMATS[self.source].bits // 4}x}"
+
+    @property
+    def brief(self) -> str:
+        """The number, short enough for a heading or a cell."""
+        return self.text or brief(self.number)
+
+    def __str__(self) -> str:
+        is_finite = self.number.cls is NumberClass.FINITE
+        value = joined(self.number.value) if is_finite else str(self.number)
+        return f"{self.pattern} = {value}" if self.pattern else value
+
+
+def brief(number: Number) -> str:
+    """Write a number in at most a dozen characters, with ``~`` where it is not exact.
+
+    Examples
+    --------
+    >>> brief(Number.finite(Fraction(13, 10))), brief(Number.nan(1))
+    ('1.3', '-nan')
+    """
+    if number.cls is not NumberClass.FINITE:
+        return str(number)
+    return decimal(number.value, digits=9, rounded=6)
+
+
+def is_block(x: object) -> bool:
+    """Whether `x` is a sequence of numbers rather than one number."""
+    if isinstance(x, str | bytes):
+        return False
+    shape = getattr(x, "shape", None)
+    return bool(shape) if shape is not None else isinstance(x, Iterable)
+
+
+def read_block(x: Any) -> list[Given]:
+    """Read a flat sequence of numbers.
+
+    Raises
+    ------
+    ValueError
+        If an array has several dimensions, or a number cannot be read.
+    """
+    if len(getattr(x, "shape", ())) > 1:
+        raise ValueError(
+            f"a block is a flat sequence of numbers, got an array of shape {x.shape}; "
+            "explain one block at a time, such as x[0, :32]"
+        )
+    return [read_number(item) for item in x]
+
+
+def read_number(x: object) -> Given:
+    """Read one number.
+
+    Parameters
+    ----------
+    x : float, int, Fraction, numpy or ml_dtypes scalar, or str
+        A Python float is a float64. Text is the nearest float32, or the bits of one.
+
+    Raises
+    ------
+    ValueError
+        If text is no number.
+    TypeError
+        If `x` is something else.
+
+    Examples
+    --------
+    >>> read_number("1.3").pattern, read_number(1.3).pattern
+    ('float32 0x3fa66666', 'float64 0x3ff4cccccccccccd')
+    """
+    if isinstance(x, str):
+        return _read_text(x)
+    if isinstance(x, Number):
+        return Given(x)
+    dtype = getattr(x, "dtype", None)
+    if dtype is not None and dtype.name in ieee.IEEE_FORMATS:
+        # A numpy scalar, or an array without dimensions: its bytes are its pattern.
+        order = {">": "big", "<": "little"}.get(dtype.byteorder, sys.byteorder)
+        bits = int.from_bytes(x.tobytes(), order)  # type: ignore[attr-defined,arg-type]
+        return Given(ieee.from_bits(bits, dtype.name), dtype.name, bits)
+    if isinstance(x, float):
+        bits = int.from_bytes(struct.pack(">d", x), "big")
+        return Given(ieee.from_bits(bits, "float64"), "float64", bits)
+    if isinstance(x, Fraction):
+        return Given(Number.finite(x))
+    if isinstance(x, SupportsIndex) and not isinstance(x, bool):
+        return Given(Number.finite(x.__index__()))
+    kind = type(x).__name__ if dtype is None else dtype.name
+    raise TypeError(
+        f"expected a number (float, int, Fraction, str, or a float16, bfloat16, float32 or "
+        f"float64 scalar), got {x!r} ({kind})"
+    )
+
+
+def _read_text(text: str) -> Given:
+    name, colon, rest = text.strip().rpartition(":")
+    source, body = (name.strip().lower() if colon else "float32"), rest.strip()
+    if source not in ieee.IEEE_FORMATS:
+        known = ", ".join(ieee.IEEE_FORMATS)
+        raise ValueError(f"cannot read {text!r}: {source!r} is not one of {known}; {_HOW}")
+    if _BITS.fullmatch(body):
+        return _read_bits(text, body, source)
+    special, is_exact = _SPECIAL.fullmatch(body), True
+    if special:
+        make = Number.inf if special[2] else Number.nan
+        number = make(int(special[1] == "-"))
+    elif _NUMBER.fullmatch(body):
+        number = _real(body)
+        is_exact = number.cls is NumberClass.FINITE or not Decimal(body)
+    else:
+        raise ValueError(f"cannot read {text!r} as a number; {_HOW}")
+    bits = ieee.to_bits(number, source, "ocp:decode_nan=signed")
+    rounded = ieee.from_bits(bits, source)
+    is_exact &= rounded == number
+    return Given(rounded, source, bits, text=None if is_exact else body)
+
+
+def _read_bits(text: str, body: str, source: str) -> Given:
+    digits = ieee.IEEE_FORMATS[source].bits // 4
+    if len(body) - 2 != digits:
+        raise ValueError(
+            f"cannot read {text!r}: the bits of a {source} are {digits} hexadecimal digits, "
+            f"got {len(body) - 2}; {_HOW}"
+        )
+    bits = int(body, 16)
+    return Given(ieee.from_bits(bits, source), source, bits)
+
+
+def _real(body: str) -> Number:
+    """Read a decimal exactly; one that no source format can tell from infinity or zero as such."""
+    sign, number = int(body.startswith("-")), Decimal(body)
+    if number and number.adjusted() > _FAR:
+        return Number.inf(sign)
+    if number and number.adjusted() < -_FAR:
+        return Number.zero(sign)
+    return Number.finite(Fraction(number), sign_of_zero=sign)
