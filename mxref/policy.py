@@ -146,8 +146,8 @@ class Policy:
     fp8_overflow: choice.FP8Overflow = _at(
         "OP-FP8-OVERFLOW",
         choice.FP8Overflow.SATURATE,
-        "both must exist; MX-1.0/6.3/clamp-normal asks for clamping, and under FLOOR a tenth of "
-        "ordinary blocks would otherwise hold a NaN",
+        "both must exist; MX-1.0/6.3/clamp-normal asks for clamping, and under FLOOR 13 % of "
+        "Gaussian MXFP8 E4M3 blocks would otherwise hold a NaN",
     )
     nan_element: choice.NanElement = _at(
         "OP-NAN-ELEMENT",

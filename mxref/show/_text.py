@@ -7,6 +7,7 @@ last digit.
 from __future__ import annotations
 
 import textwrap
+from abc import ABC, abstractmethod
 from decimal import Context, Decimal, Inexact
 from fractions import Fraction
 from typing import TYPE_CHECKING
@@ -35,7 +36,7 @@ _WHOLE_BITS = 16  # binary digits before the point; a float has one
 _RATIO_DIGITS = 40  # 2^127 has 39: every scale can be written out
 
 
-class View:
+class View(ABC):
     """Something to look at: `str` gives its text, and so does `repr`, for the REPL.
 
     Subclasses give the text as ``_lines()`` and the same facts as ``to_dict()``, in plain types
@@ -44,12 +45,13 @@ class View:
 
     __slots__ = ()
 
+    @abstractmethod
     def _lines(self) -> list[str]:
-        raise NotImplementedError
+        """Return the text, a line each."""
 
+    @abstractmethod
     def to_dict(self) -> dict[str, object]:
         """Return the same facts in types that JSON knows; exact numbers are strings ``p/q``."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         return "\n".join(line.rstrip() for line in self._lines())
