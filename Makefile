@@ -27,7 +27,7 @@ help: ## this list
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /:/' | awk -F: '{ printf "  %-11s %s\n", $$1, $$2 }'
 
 conform: $(CORE) ## validate ml_dtypes bit for bit, and see a seeded defect named
-	$(BIN)/python -m mxref.cli.main vectors verify
+	$(BIN)/mxref vectors verify --regenerate
 	$(BIN)/mxref conform ml_dtypes --expect S17
 	$(BIN)/python examples/seeded_defect.py
 

@@ -69,34 +69,51 @@ def test_no_writable_folder_is_no_error(tmp_path):
     assert done.stdout.strip() == expected()
 
 
-def test_without_jit_the_bits_are_the_same():
-    """The lane programs on NumPy arrays: every code and all bfloat16 inputs of each format."""
-    code = """
-        import hashlib, ml_dtypes, numpy as np, mxref
-        digest = hashlib.sha256()
-        x = np.arange(1 << 16, dtype=np.uint16).view(ml_dtypes.bfloat16)
-        h = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
-        rng = np.random.default_rng(5)
-        wide = rng.integers(0, 1 << 64, (64, 96), np.uint64, endpoint=False)
-        for policy in ("ocp", "ml_dtypes", "ocp:rounding=to-odd,int8_min=used,scale_nan=ignore"):
-            for name in ("e4m3", "e5m2", "e3m2", "e2m3", "e2m1", "int8"):
-                digest.update(mxref.encode(x, name, policy).tobytes())
-                digest.update(mxref.encode(h, name, policy).tobytes())
-                count = 16 if name == "e2m1" else 64 if name[1] in "23" else 256
-                codes = np.arange(count, dtype=np.uint8)
-                digest.update(mxref.decode(codes, name, policy).tobytes())
-            for name in ("mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4", "mxint8"):
-                for array in (wide.view(np.float64), wide.view(np.float32), x.reshape(-1, 64)):
-                    q = mxref.quantize(array, name, policy=policy)
-                    digest.update(q.codes.tobytes() + q.scales.tobytes())
-                    digest.update(q.dequantize().view(np.uint32).tobytes())
-            digest.update(mxref.encode(x, "e8m0", policy).tobytes())
-        print(digest.hexdigest())
-    """
-    compiled, interpreted = run(code), run(code, NUMBA_DISABLE_JIT="1")
-    assert compiled.returncode == 0, compiled.stderr
-    assert interpreted.returncode == 0, interpreted.stderr
-    assert compiled.stdout == interpreted.stdout
+DIGEST = """
+    import hashlib, ml_dtypes, numpy as np, mxref
+    digest = hashlib.sha256()
+    x = np.arange(1 << 16, dtype=np.uint16).view(ml_dtypes.bfloat16)
+    h = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    rng = np.random.default_rng(5)
+    wide = rng.integers(0, 1 << 64, (64, 96), np.uint64, endpoint=False)
+    for policy in ("ocp", "ml_dtypes", "ocp:rounding=to-odd,int8_min=used,scale_nan=ignore"):
+        for name in ("e4m3", "e5m2", "e3m2", "e2m3", "e2m1", "int8"):
+            digest.update(mxref.encode(x, name, policy).tobytes())
+            digest.update(mxref.encode(h, name, policy).tobytes())
+            count = 16 if name == "e2m1" else 64 if name[1] in "23" else 256
+            codes = np.arange(count, dtype=np.uint8)
+            digest.update(mxref.decode(codes, name, policy).tobytes())
+        for name in ("mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp6_e2m3", "mxfp4", "mxint8"):
+            for array in (wide.view(np.float64), wide.view(np.float32), x.reshape(-1, 64)):
+                q = mxref.quantize(array, name, policy=policy)
+                digest.update(q.codes.tobytes() + q.scales.tobytes())
+                digest.update(q.dequantize().view(np.uint32).tobytes())
+        digest.update(mxref.encode(x, "e8m0", policy).tobytes())
+    print(digest.hexdigest())
+"""
+
+
+@pytest.fixture(scope="module")
+def digest():
+    """Digest of every code and all 16-bit inputs of each format, and of wide blocks."""
+    done = run(DIGEST)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"NUMBA_DISABLE_JIT": "1"},  # the lane programs on NumPy arrays
+        {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""},  # no AVX
+        {"NUMBA_NUM_THREADS": "1"},
+    ],
+    ids=lambda e: next(iter(e)),
+)
+def test_bits_depend_neither_on_the_compiler_nor_on_the_processor(environment, digest):
+    done = run(DIGEST, **environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == digest
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform cannot fork")
