@@ -138,6 +138,23 @@ def latency(rounds):
     return statistics.median(times) * 1e6
 
 
+MEMORY = """
+import resource, numpy as np, mxref
+x = np.zeros({size}, np.float32) + 1
+q = mxref.quantize(x[:1 << 18], "mxfp4")  # compiles, and starts the threads
+q = mxref.MXArray(np.ones({size}, np.uint8), np.ones({size} // 32, np.uint8), "mxfp4")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+mxref.quantize(x, "mxfp4", out=q)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def memory(size):
+    """KiB that quantize needs beyond its input and output, at the peak."""
+    code = MEMORY.format(size=size)
+    return int(subprocess.check_output([sys.executable, "-c", code], text=True))
+
+
 def table(head, rows):
     yield "| " + " | ".join(head) + " |"
     yield "|" + "|".join("---" for _ in head) + "|"
@@ -177,6 +194,8 @@ def report(size, rounds):
     yield ""
     head = ["whole process", "median", "times `import numpy`"]
     yield from table(head, starts(max(5, rounds // 3)))
+    yield ""
+    yield f"At its peak, quantize takes {memory(size)} KiB beyond its input and output."
     yield ""
     yield f"Quantizing one block of 32 takes {latency(rounds):.1f} microseconds."
 

@@ -18,12 +18,14 @@ from mxref.check.element import decode, encode
 from mxref.check.kernel import kernel
 from mxref.check.quantize import quantize
 from mxref.check.report import DefectError, Finding, Mismatches, Report, Verdict, Witness
+from mxref.check.target import TargetError
 
 __all__ = [
     "DefectError",
     "Finding",
     "Mismatches",
     "Report",
+    "TargetError",
     "Verdict",
     "Witness",
     "decode",
