@@ -137,7 +137,11 @@ def encode(
     # the standard is stated over reals; policy.scaled_intermediate has exact only.
     scaled = number.magnitude / scale
 
-    # ALIGN: count in units of the distance of neighbouring values, without an upper bound.
+    # ALIGN: count in units of the distance of neighbouring values, without an upper bound. Below
+    # 2^emin that is the distance of the subnormals, so that a magnitude rounds below the least of
+    # them only to 0 (MX-1.0/6.3/underflow, OFP8-1.0/underflow). One could read those clauses as
+    # rounding to a full mantissa first, and 3/4 of the least subnormal would then vanish; we take
+    # the reading of IEEE 754, and ml_dtypes does.
     step = quantum(scaled, fmt)
     steps = scaled / step
 
