@@ -58,8 +58,6 @@ def _kernel_facts() -> dict[str, str]:
         threads = str(kernels.numba.get_num_threads())  # type: ignore[attr-defined]
     except Exception as error:  # noqa: BLE001
         return {"kernels": f"do not load: {type(error).__name__}: {error}"}
-    if folder is None:
-        return {"threads": threads, "cache": "none: no folder is writable"}
     existing = next(p for p in (folder, *folder.parents) if p.exists())
     state = "" if os.access(existing, os.W_OK) else " (not writable: kernels compile in each run)"
     compiled = len(list(folder.glob("*.nbi"))) if folder.is_dir() else 0

@@ -78,7 +78,7 @@ ROWS: tuple[tuple[str, str, str, str, str, tuple[str, ...]], ...] = (
      "Reduce abs(V) over exactly the k elements of the block.",
      (_GH + "DeepWok/mase/pull/321", _GH + "NVIDIA/TensorRT-Model-Connect/pull/1115")),
     ("S17", "Numbers just above 2^-127 become 2^-126 although 2^-127 is nearer.",
-     "The smallest scales are doubled. Seen in ml_dtypes 0.6.0, torch and onnx.",
+     "The smallest scales are doubled. Measured in ml_dtypes 0.6.0, torch 2.13.0, onnx 1.23.2.",
      "1.25 * 2^-127: the nearest scale is 2^-127, code 0.",
      "Round subnormal float32 input by its significand, as everywhere else.",
      ()),

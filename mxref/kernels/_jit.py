@@ -35,8 +35,8 @@ INTERPRETED: bool = bool(config.DISABLE_JIT)
 PARALLEL_MIN = 1 << 16
 
 
-def cache_directory() -> Path | None:
-    """Return the folder of compiled kernels, or None where no folder is writable.
+def cache_directory() -> Path:
+    """Return the folder of compiled kernels; it need not exist or be writable.
 
     MXREF_CACHE_DIR, then NUMBA_CACHE_DIR, then the user's cache folder; below it one folder for
     each state of the kernels' sources.
@@ -77,10 +77,7 @@ class _Locator(caching._CacheLocator):  # noqa: SLF001  # numba has no public ho
 
     @classmethod
     def from_function(cls, py_func: Any, _py_file: str) -> _Locator | None:
-        path = cache_directory()
-        if path is None:
-            return None
-        locator = cls(py_func, path)
+        locator = cls(py_func, cache_directory())
         try:
             locator.ensure_cache_path()
         except OSError:

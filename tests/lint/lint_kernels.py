@@ -52,6 +52,19 @@ def kernel_findings(source: str) -> list[Finding]:
     return sorted(set(findings))
 
 
+def program_findings(source: str) -> list[Finding]:
+    """Floats in a module of lane programs, whose words have a width of their own."""
+    findings = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Constant(value=float() | complex()):
+                findings.append(Finding(node.lineno, "float", f"float literal {node.value}"))
+            case ast.BinOp(op=ast.Div() | ast.Pow() | ast.FloorDiv() | ast.Mod() | ast.Mult()):
+                message = "lane programs have + - & | ^ << >> only"
+                findings.append(Finding(node.lineno, "operator", message))
+    return findings
+
+
 def _module_findings(tree: ast.Module) -> Iterator[Finding]:
     for node in ast.walk(tree):
         match node:
