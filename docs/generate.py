@@ -9,10 +9,14 @@ import ast
 import inspect
 import sys
 from dataclasses import fields
+from fractions import Fraction
 from pathlib import Path
 
-from mxref import _choices, clauses
+from mxref import _choices, clauses, profiles
+from mxref.exact import scale
+from mxref.exact.number import Number
 from mxref.faults import FAULTS
+from mxref.formats import BLOCK_FORMATS, pow2
 from mxref.policy import PROFILES, REASONS, Policy
 
 HERE = Path(__file__).parent
@@ -64,9 +68,15 @@ def policy_page():
         settled = [f for f in fields(Policy) if f.metadata["open_point"] == point.id]
         rows = []
         for f in settled:
-            for member in type(f.default):
+            kind = type(f.default)
+            if not any(name == kind.__name__ for name, _ in text_of):  # numbers, without texts
+                first, *_, last = kind
+                chosen = f"**ocp**, {f.default}: {REASONS[f.name]}"
+                rows.append((f"`{f.name}`", f"`{first}` to `{last}`", kind.__doc__, chosen))
+                continue
+            for member in kind:
                 chosen = "**ocp**: " + REASONS[f.name] if member is f.default else ""
-                meaning = text_of[type(member).__name__, str(member)]
+                meaning = text_of[kind.__name__, str(member)]
                 rows.append((f"`{f.name}`", f"`{member}`", meaning, chosen))
         seen = "\n".join(f"* {choice}" for choice in point.choices)
         parts.append(
@@ -112,7 +122,117 @@ fault reproduces every bit.
 {chr(10).join(parts)}"""
 
 
-PAGES = {"clauses.md": clause_page, "policy.md": policy_page, "faults.md": fault_page}
+def below(value):
+    """The float32 number next below a power of two."""
+    return f"{value}-", value - Fraction(value, 1 << 24)
+
+
+ENDS = (
+    ("0", 0),
+    ("2^-126", pow2(-126)),
+    ("2^-149", pow2(-149)),
+    ("FLT_MAX", pow2(128) - pow2(104)),
+    ("Inf", Number.inf(0)),
+    ("NaN", Number.nan(0)),
+)
+# Scale codes at these largest magnitudes tell most implementations apart.
+TELLING = {
+    "mxfp4": ((4, 5, 6, Fraction(13, 2), 7), below(8)),
+    "mxfp8_e4m3": ((256, 384, 448, 464, 480, 496), below(512)),
+}
+
+
+def scale_code(amax, fmt, policy):
+    special = isinstance(amax, Number)
+    beside = Fraction(1) if special else Fraction(amax) / 2
+    if beside < pow2(-149):
+        beside = Fraction(0)
+    first = amax if special else Number.finite(Fraction(amax))
+    block = [first, Number.finite(beside)] + [Number.zero(0)] * 30
+    try:
+        return str(scale.select(block, fmt, policy))
+    except ValueError:
+        return "refused"
+
+
+def scale_codes(fmt):
+    plain, last = TELLING[fmt]
+    columns = [*((f"{float(v):g}", v) for v in plain), last, *ENDS]
+    rows = []
+    for name, profile in profiles.PROFILES.items():
+        if fmt in profile.formats and "quantize" in profile.operations:
+            codes = [scale_code(amax, fmt, profile.policy) for _, amax in columns]
+            rows.append((f"`{name}`", *codes))
+    return table(("profile", *(head for head, _ in columns)), rows)
+
+
+def profile_page():
+    names, parts = [], []
+    for name, profile in profiles.PROFILES.items():
+        formats = profile.formats
+        has = "all" if formats == tuple(BLOCK_FORMATS) else ", ".join(f"`{f}`" for f in formats)
+        operations = ", ".join(profile.operations)
+        names.append(
+            (f"[`{name}`](#{anchor(name)})", profile.title, profile.versions, operations, has)
+        )
+        changes = profile.policy.diff(PROFILES["ocp"])
+        rows = []
+        for field, text in profile.sources.items():
+            url, _, what = text.partition(" ")
+            rows.append(
+                (
+                    f"`{field}`",
+                    f"`{changes[field][0]}`",
+                    f"`{changes[field][1]}`",
+                    f"<{url}> {what}",
+                )
+            )
+        body = (
+            table(("field", "choice", "ocp", "source"), rows) if rows else "As `ocp` in each field."
+        )
+        beyond = "".join(f"* {sentence}\n" for sentence in profile.divergences)
+        if beyond:
+            beyond = f"\nBeyond the policy:\n\n{beyond}"
+        parts.append(f"## {name}\n\n{profile.title}.\n\n{body}\n{beyond}")
+    return f"""# Profiles: whose behaviour each named policy describes
+
+{NOTE}
+A profile is a policy with a name, and a source for each field that differs from `ocp`; fields that
+the described thing has nothing to do with are those of `ocp`. What was *read* follows from the text
+of a document or a source; what was *measured* was run. `[secondary]` repeats somebody else,
+`[unverified]` follows from a text without standing there. What no policy says stands below each
+profile. `mxref profiles diff A B` finds the smallest inputs on which two differ (exit code 1, or 0
+where it finds none).
+
+{table(("profile", "what it describes", "versions", "operations", "formats"), names)}
+
+## Scale codes
+
+The scale code of a block of 32 whose largest magnitude heads the column; the second number is half
+of it, or 1 beside Inf and NaN, and the rest are zeros. `8-` is the float32 number next below 8.
+
+MXFP4:
+
+{scale_codes("mxfp4")}
+
+MXFP8 E4M3:
+
+{scale_codes("mxfp8_e4m3")}
+
+{chr(10).join(parts)}"""
+
+
+def anchor(title):
+    """The name that GitHub gives to a heading."""
+    return title.replace(".", "").lower()
+
+
+PAGES = {
+    "clauses.md": clause_page,
+    "policy.md": policy_page,
+    "profiles.md": profile_page,
+    "faults.md": fault_page,
+}
 
 
 def main():

@@ -30,7 +30,7 @@ def unknown_name(kind: str, given: object, known: Iterable[str]) -> str:
     >>> unknown_name("format", "mxpf4", ["mxfp4", "mxint8"])
     "unknown format 'mxpf4': did you mean 'mxfp4'? Known: mxfp4, mxint8"
     """
-    names = list(known)
+    names = [str(name) for name in known]  # a member of an enumeration too
     listing = ", ".join(names)
     by_lower = {n.lower(): n for n in names}
     near = [by_lower[n] for n in difflib.get_close_matches(str(given).lower(), by_lower, 3, 0.5)]
