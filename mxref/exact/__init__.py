@@ -5,12 +5,13 @@ function says what a result *is*, over the real numbers, and names the clauses t
 the standards leave a point open, a comment states the alternatives and which field of the policy
 chooses. The kernels are proven equal to these functions.
 
-Read in this order: `number` (what a number is), `element` (one element), `scale` (the shared
-scale), `block` (both together), `dot`; `ieee` connects them to the bits of ordinary floats.
+Read in this order: `number` (what a number is), `element` and `codes` (one element), `scale` and
+`rules` (the shared scale), `block` (both together), `dot`; `ieee` connects them to the bits of
+ordinary floats. `random_bits`, `logarithm` and `search` serve choices that few policies take.
 """
 
 from __future__ import annotations
 
-from mxref.exact import block, dot, element, ieee, number, scale
+from mxref.exact import block, dot, element, ieee, number, random_bits, scale
 
-__all__ = ["block", "dot", "element", "ieee", "number", "scale"]
+__all__ = ["block", "dot", "element", "ieee", "number", "random_bits", "scale"]

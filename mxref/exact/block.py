@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mxref._choices import InfElement, NanElement
 from mxref.exact import element, scale
 from mxref.exact.number import Number, NumberClass
 from mxref.formats import block_format
@@ -23,7 +24,13 @@ __all__ = ["dequantize", "encode_with_scale", "quantize"]
 
 
 def quantize(
-    numbers: Sequence[Number], fmt: str | BlockFormat, policy: Policy | str | None = None
+    numbers: Sequence[Number],
+    fmt: str | BlockFormat,
+    policy: Policy | str | None = None,
+    *,
+    source: str = "float32",
+    random: Sequence[int] | None = None,
+    scale_random: int | None = None,
 ) -> tuple[int, tuple[int, ...]]:
     """Return the scale code and the element codes of a block.
 
@@ -35,6 +42,12 @@ def quantize(
         Such as ``"mxfp4"``.
     policy : Policy, str or None
         Uses what `scale.select` and `element.encode` use; default ``ocp``.
+    source : str, default ``"float32"``
+        The float format that the numbers came in; it says which numbers were subnormal.
+    random : sequence of int, optional
+        R for each number, as `element.encode` takes it: for a stochastic rounding.
+    scale_random : int, optional
+        R for the scale, as `scale.select` takes it: for the rule STOCHASTIC.
 
     Returns
     -------
@@ -45,9 +58,12 @@ def quantize(
 
     Raises
     ------
+    TypeError
+        If a random number is no integer.
     ValueError
         If there is no such format or policy; if the count does not fit the block; for a NaN or
-        an infinity that the policy refuses.
+        an infinity that the policy refuses; for random numbers that are missing, too many, too
+        few or out of range; for a rule that searches together with a stochastic rounding.
 
     Notes
     -----
@@ -61,8 +77,12 @@ def quantize(
     (127, (2, 13, 7, 0))
     """
     fmt, chosen = block_format(fmt), get_policy(policy)
-    scale_code = scale.select(numbers, fmt, chosen)
-    return scale_code, encode_with_scale(numbers, scale_code, fmt, chosen)
+    _refuse(numbers, fmt, chosen)
+    found = scale.selection(numbers, fmt, chosen, source=source, random=scale_random)
+    if found.flushes:
+        return found.code, (0,) * len(numbers)  # every element is +0, whatever it was
+    codes = encode_with_scale(numbers, found.code, fmt, chosen, source=source, random=random)
+    return found.code, codes
 
 
 def encode_with_scale(
@@ -70,6 +90,9 @@ def encode_with_scale(
     scale_code: int,
     fmt: str | BlockFormat,
     policy: Policy | str | None = None,
+    *,
+    source: str = "float32",
+    random: Sequence[int] | None = None,
 ) -> tuple[int, ...]:
     """Return the element codes of a block under a given scale code.
 
@@ -83,12 +106,20 @@ def encode_with_scale(
         Such as ``"mxfp4"``.
     policy : Policy, str or None
         Uses what `element.encode` uses; default ``ocp``.
+    source : str, default ``"float32"``
+        The float format that the numbers came in; it says which numbers were subnormal.
+    random : sequence of int, optional
+        R for each number, as `element.encode` takes it: for a stochastic rounding.
 
     Raises
     ------
+    TypeError
+        If the scale code or a random number is no integer.
     ValueError
         If there is no such format or policy; if the count does not fit the block, or the scale
-        code the format; for a NaN that the elements cannot hold under ``nan_element="raise"``.
+        code the format; for a NaN or an infinity that the elements cannot hold and the policy
+        refuses (``nan_element="raise"``, ``inf_element="raise"``); for random numbers that are
+        missing, too many, too few or out of range.
 
     Notes
     -----
@@ -102,16 +133,47 @@ def encode_with_scale(
     """
     fmt, chosen = block_format(fmt), get_policy(policy)
     scale.check_length(len(numbers), fmt, chosen)
+    _refuse(numbers, fmt, chosen)
     X = scale.decode(scale_code, fmt.scale)
     if X.cls is NumberClass.NAN:
         return (element.encode(Number.nan(0), fmt.element, chosen),) * len(numbers)
-    return tuple(element.encode(V, fmt.element, chosen, scale=X.value) for V in numbers)
+    if random is None:
+        return tuple(
+            element.encode(V, fmt.element, chosen, scale=X.value, source=source) for V in numbers
+        )
+    if len(random) != len(numbers):
+        raise ValueError(
+            f"one random number for each element is expected, got {len(random)} for "
+            f"{len(numbers)} elements; random_bits.of_place takes shared words apart"
+        )
+    return tuple(
+        element.encode(V, fmt.element, chosen, scale=X.value, source=source, random=R)
+        for V, R in zip(numbers, random, strict=True)
+    )
 
 
-def dequantize(scale_code: int, codes: Sequence[int], fmt: str | BlockFormat) -> tuple[Number, ...]:
+def _refuse(numbers: Sequence[Number], fmt: BlockFormat, policy: Policy) -> None:
+    """Refuse what the elements cannot hold, whatever scale the block has or gets.
+
+    OP-NAN-ELEMENT and OP-INF-ELEMENT: under "raise" the caller does not want such a block at all,
+    also where a NaN scale or a flush would hide the number.
+    """
+    if policy.nan_element is NanElement.RAISE or policy.inf_element is InfElement.RAISE:
+        for V in numbers:
+            if V.cls in (NumberClass.NAN, NumberClass.INF):
+                element.encode(V, fmt.element, policy)  # raises, if it is refused
+
+
+def dequantize(
+    scale_code: int,
+    codes: Sequence[int],
+    fmt: str | BlockFormat,
+    policy: Policy | str | None = None,
+) -> tuple[Number, ...]:
     """Return the values of a block, exactly: X * P_i.
 
-    `ieee.to_bits` rounds them, where they must become floats (OP-DECODE-OVERFLOW).
+    `ieee.to_bits` rounds them, where they must become floats (OP-DECODE-OVERFLOW), and flushes
+    them, where the policy wants that (OP-ELEM-SUBNORMAL).
 
     Parameters
     ----------
@@ -121,13 +183,16 @@ def dequantize(scale_code: int, codes: Sequence[int], fmt: str | BlockFormat) ->
         The codes of P_1 to P_k; fewer for the last block of a padded vector.
     fmt : str or BlockFormat
         Such as ``"mxfp4"``.
+    policy : Policy, str or None
+        Uses what `element.decode` uses; default ``ocp``.
 
     Raises
     ------
     TypeError
         If a code is no integer.
     ValueError
-        If there is no such format; if there are more than k codes; if a code is out of range.
+        If there is no such format or policy; if there are more than k codes; if a code is out of
+        range.
 
     Notes
     -----
@@ -142,14 +207,14 @@ def dequantize(scale_code: int, codes: Sequence[int], fmt: str | BlockFormat) ->
     >>> [str(v) for v in dequantize(0xFF, (0x0, 0x8), "mxfp4")]
     ['nan', '-nan']
     """
-    fmt = block_format(fmt)
+    fmt, chosen = block_format(fmt), get_policy(policy)
     if len(codes) > fmt.block_size:
         raise ValueError(
             f"a block of {fmt.name} has {fmt.block_size} elements, got {len(codes)} codes; "
             "dequantize block by block"
         )
     X = scale.decode(scale_code, fmt.scale)
-    return tuple(_value(X, element.decode(code, fmt.element)) for code in codes)
+    return tuple(_value(X, element.decode(code, fmt.element, chosen)) for code in codes)
 
 
 def _value(X: Number, P: Number) -> Number:

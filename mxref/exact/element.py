@@ -1,22 +1,23 @@
 """One element: what its code stands for, and which code a number gets.
 
 MX-1.0/5.3/fp8, MX-1.0/5.3/fp6, MX-1.0/5.3/fp4, MX-1.0/5.3/int8 and OFP8 v1.0. All formats go
-through the same steps; what differs is in the table of ``mxref.formats``.
+through the same steps; what differs is in the table of ``mxref.formats``. The module `codes` has
+the cases in which nothing is rounded.
 """
 
 from __future__ import annotations
 
 import functools
 from fractions import Fraction
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
-from mxref._choices import FP8Overflow, Int8Min, NanElement, NanPayload, NegZero, Rounding
+from mxref._choices import DecodeSubnormal, ElementSubnormal, ScaledIntermediate
+from mxref.exact import codes, ieee, random_bits
 from mxref.exact import number as numbers
 from mxref.exact.number import (
     Number,
     NumberClass,
     as_code,
-    fields_of,
     round_to_integer,
     value_of_fields,
 )
@@ -26,12 +27,15 @@ from mxref.policy import get_policy
 if TYPE_CHECKING:
     from mxref.policy import Policy
 
-__all__ = ["decode", "encode", "largest_finite", "quantum"]
+__all__ = ["decode", "encode", "quantum"]
 
 _ONE = Fraction(1)
+# Asked of every element; see `codes`.
+_NAN, _INF = NumberClass.NAN, NumberClass.INF
+_EXACT, _FLUSH = ScaledIntermediate.EXACT, ElementSubnormal.FLUSH
 
 
-def decode(code: int, element: str | ElementFormat) -> Number:
+def decode(code: int, element: str | ElementFormat, policy: Policy | str | None = None) -> Number:
     """Return the number that an element code stands for.
 
     Parameters
@@ -40,18 +44,21 @@ def decode(code: int, element: str | ElementFormat) -> Number:
         The bit pattern.
     element : str or ElementFormat
         Such as ``"e4m3"``.
+    policy : Policy, str or None
+        Uses ``decode_subnormal``; default ``ocp``.
 
     Raises
     ------
     TypeError
         If `code` is no integer.
     ValueError
-        If there is no such format, or `code` is not one of its bit patterns.
+        If there is no such format or policy, or `code` is not one of its bit patterns.
 
     Notes
     -----
     OFP8-1.0/value, OFP8-1.0/e4m3, OFP8-1.0/e5m2, MX-1.0/5.3/fp6, MX-1.0/5.3/fp4,
-    MX-1.0/5.3/int8, MX-1.0/5.3/subnormals.
+    MX-1.0/5.3/int8, MX-1.0/5.3/subnormals. OP-ELEM-SUBNORMAL: hardware may read a subnormal
+    element as zero; ``policy.decode_subnormal`` chooses.
 
     Examples
     --------
@@ -60,8 +67,10 @@ def decode(code: int, element: str | ElementFormat) -> Number:
     >>> str(decode(0xFF, "e4m3")), str(decode(0xFC, "e5m2")), str(decode(0x8, "e2m1"))
     ('-nan', '-inf', '-0')
     """
-    fmt = element_format(element)
-    return _decode(as_code(code, fmt.bits, f"code of {fmt.name}"), fmt)
+    fmt, chosen = element_format(element), get_policy(policy)
+    number = _decode(as_code(code, fmt.bits, f"code of {fmt.name}"), fmt)
+    flushes = chosen.decode_subnormal is DecodeSubnormal.FLUSH_ELEMENT
+    return Number.zero(number.sign) if flushes and _is_subnormal(number.magnitude, fmt) else number
 
 
 @functools.cache
@@ -72,12 +81,19 @@ def _decode(code: int, fmt: ElementFormat) -> Number:
         return Number.finite(integer * fmt.min_subnormal)
     sign, magnitude_code = divmod(code, fmt.sign_mask)
     if magnitude_code in fmt.nan_magnitudes:
-        return Number.nan(sign)
+        below_quiet = magnitude_code >> (fmt.mantissa_bits - 2) & 1
+        return Number.nan(sign, payload=below_quiet)
     if magnitude_code == fmt.inf_magnitude:
         return Number.inf(sign)
     exponent, mantissa = divmod(magnitude_code, 1 << fmt.mantissa_bits)
     magnitude = value_of_fields(exponent, mantissa, fmt.mantissa_bits, fmt.bias)
     return Number.finite(-magnitude if sign else magnitude, sign_of_zero=sign)
+
+
+def _is_subnormal(magnitude: Fraction, fmt: ElementFormat) -> bool:
+    """Whether a magnitude of the format, not 0, is one of its subnormals; INT8 has none."""
+    is_float = fmt.kind is Kind.FLOAT
+    return is_float and 0 < magnitude < numbers.power_of_two(fmt.emin)
 
 
 def encode(
@@ -86,6 +102,8 @@ def encode(
     policy: Policy | str | None = None,
     *,
     scale: Fraction = _ONE,
+    source: str = "float32",
+    random: int | None = None,
 ) -> int:
     """Return the code of a number, divided by the scale of its block if it has one.
 
@@ -96,16 +114,26 @@ def encode(
     element : str or ElementFormat
         Such as ``"e4m3"``.
     policy : Policy, str or None
-        Uses ``rounding``, ``fp8_overflow``, ``nan_element``, ``inf_element``, ``nan_payload``,
-        ``neg_zero`` and ``int8_min``; default ``ocp``.
+        Uses ``rounding``, ``stochastic``, ``stochastic_bits``, ``fp8_overflow``, ``nan_element``,
+        ``inf_element``, ``nan_payload``, ``neg_zero``, ``int8_min``, ``scaled_intermediate``,
+        ``input_subnormal``, ``element_subnormal`` and ``relu``; default ``ocp``.
     scale : fractions.Fraction, default 1
         X, the value of the block's scale, greater than 0.
+    source : str, default ``"float32"``
+        The float format that the number came in; it says which numbers were subnormal.
+    random : int, optional
+        R, of as many bits as `random_bits.count` says. A stochastic rounding needs it, the others
+        do not look at it.
 
     Raises
     ------
+    TypeError
+        If `random` is no integer.
     ValueError
         If there is no such format or policy; if `scale` is not positive; for a NaN that the
-        format cannot hold under ``nan_element="raise"``.
+        format cannot hold under ``nan_element="raise"``, and an infinity that it cannot hold
+        under ``inf_element="raise"``; if a stochastic rounding lacks `random`, or it is out of
+        range.
 
     Notes
     -----
@@ -113,7 +141,7 @@ def encode(
     MX-1.0/6.3/underflow, MX-1.0/6.3/fp8-overflow, OFP8-1.0/order, OFP8-1.0/in-range,
     OFP8-1.0/underflow, OFP8-1.0/zero, OFP8-1.0/sign.
     OP-SCALED-INTERMEDIATE, OP-ELEM-ROUNDING, OP-ELEM-STOCHASTIC, OP-ELEM-SUBNORMAL, and those of
-    the helpers below.
+    the module `codes`.
 
     Examples
     --------
@@ -128,14 +156,20 @@ def encode(
         raise ValueError(f"a scale is greater than 0, got {scale}; the NaN scale is block's affair")
 
     # CLASSIFY: neither NaN nor infinity has a magnitude to scale and to round.
-    if number.cls is NumberClass.NAN:
-        return _encode_nan(number.sign, fmt, chosen)
-    if number.cls is NumberClass.INF:
-        return _encode_overflow(number, fmt, chosen)
+    number = codes.read(number, fmt, chosen, source)
+    if number.cls is _NAN:
+        return codes.of_nan(number, fmt, chosen)
+    if number.cls is _INF:
+        return codes.of_overflow(number, fmt, chosen)
 
     # SCALE: V / X as a real number. OP-SCALED-INTERMEDIATE: an implementation may round here, as
-    # the standard is stated over reals; policy.scaled_intermediate has exact only.
+    # the standard is stated over reals; policy.scaled_intermediate chooses whether, and to what.
     scaled = number.magnitude / scale
+    intermediate = chosen.scaled_intermediate
+    if intermediate is not _EXACT:
+        scaled = ieee.round_magnitude(scaled, intermediate)
+        if scaled > ieee.largest(intermediate):
+            return codes.of_overflow(Number.inf(number.sign), fmt, chosen)
 
     # ALIGN: count in units of the distance of neighbouring values, without an upper bound. Below
     # 2^emin that is the distance of the subnormals, so that a magnitude rounds below the least of
@@ -146,14 +180,23 @@ def encode(
     steps = scaled / step
 
     # ROUND: once; OFP8-1.0/order has it before any comparison with the range.
-    rounded = round_to_integer(steps, number.sign, chosen.rounding) * step
+    draw = None
+    if chosen.rounding in random_bits.STOCHASTIC:
+        bits = random_bits.count(fmt, chosen)
+        draw = random_bits.draw(random, bits, f"rounding={chosen.rounding}")
+    rounded = round_to_integer(steps, number.sign, chosen.rounding, draw) * step
+
+    # The formats have subnormals (MX-1.0/5.3/subnormals); OP-ELEM-SUBNORMAL: hardware may flush
+    # them all the same, policy.element_subnormal chooses.
+    if chosen.element_subnormal is _FLUSH and _is_subnormal(rounded, fmt):
+        rounded = Fraction(0)
 
     # OVERFLOW
-    if rounded > _largest(number.sign, fmt, chosen):
-        return _encode_overflow(number, fmt, chosen)
+    if rounded > codes.largest(number.sign, fmt, chosen):
+        return codes.of_overflow(number, fmt, chosen)
 
     # PACK
-    return _pack(number.sign, rounded, fmt, chosen)
+    return codes.pack(number.sign, rounded, fmt, chosen)
 
 
 def quantum(magnitude: Fraction, element: ElementFormat) -> Fraction:
@@ -169,101 +212,3 @@ def quantum(magnitude: Fraction, element: ElementFormat) -> Fraction:
     if element.kind is Kind.FIXED:
         return numbers.power_of_two(-element.mantissa_bits)
     return numbers.quantum(magnitude, element.mantissa_bits, element.emin)
-
-
-@functools.cache
-def largest_finite(element: ElementFormat) -> Fraction:
-    """Return the largest finite value of the format, remembered.
-
-    Examples
-    --------
-    >>> largest_finite(element_format("e2m1"))
-    Fraction(6, 1)
-    """
-    return element.max
-
-
-def _largest(sign: int, fmt: ElementFormat, policy: Policy) -> Fraction:
-    """The largest magnitude that a result with this sign may have.
-
-    Two's complement has one more value below zero than above. MX-1.0/5.3.4/int8-min lets an
-    implementation leave it unused or use it; OP-INT8-MIN: policy.int8_min chooses.
-    """
-    if fmt.kind is Kind.FIXED and sign == 1 and policy.int8_min is Int8Min.USED:
-        return largest_finite(fmt) + fmt.min_subnormal
-    return largest_finite(fmt)
-
-
-def _encode_nan(sign: int, fmt: ElementFormat, policy: Policy) -> int:
-    """The code of a NaN.
-
-    OFP8-1.0/nan: a NaN stays a NaN; which one, and its sign (OFP8-1.0/nan-sign), is left to the
-    implementation: OP-NAN-PAYLOAD, policy.nan_payload chooses. MX-1.0/5.3/nan-source: what it
-    becomes in a format without NaN is left too: OP-NAN-ELEMENT, policy.nan_element chooses.
-    """
-    if fmt.has_nan:
-        nan = max(fmt.nan_magnitudes)
-        if policy.nan_payload is NanPayload.CANONICAL:
-            return nan
-        if policy.nan_payload is NanPayload.QUIET_SIGNED:
-            # The least quiet NaN: IEEE 754 marks it by the top bit of the mantissa.
-            quiet = 1 << (fmt.mantissa_bits - 1)
-            nan = min(m for m in fmt.nan_magnitudes if m & quiet)
-        return sign * fmt.sign_mask + nan
-    match policy.nan_element:
-        case NanElement.POS_MAX:
-            return _pack(0, largest_finite(fmt), fmt, policy)
-        case NanElement.SIGNED_MAX:
-            return _pack(sign, _largest(sign, fmt, policy), fmt, policy)
-        case NanElement.ZERO:
-            return _pack(0, Fraction(0), fmt, policy)
-        case NanElement.FLIPPED_ZERO:
-            return _pack(1 - sign, Fraction(0), fmt, policy)
-        case NanElement.RAISE:
-            raise ValueError(
-                f"a NaN cannot be encoded in {fmt.name}, which has none, and the policy refuses "
-                "it (nan_element=raise); choose another nan_element, or remove the NaN"
-            )
-        case _:
-            assert_never(policy.nan_element)
-
-
-def _encode_overflow(number: Number, fmt: ElementFormat, policy: Policy) -> int:
-    """The code of an infinity, or of a number that rounds beyond the largest finite value.
-
-    FP6, FP4 and INT8 clamp (MX-1.0/6.3/clamp; an infinity too: OP-INF-ELEMENT). FP8 has two
-    methods, and neither is the default (MX-1.0/6.3/fp8-overflow, OFP8-1.0/modes);
-    OP-FP8-OVERFLOW: policy.fp8_overflow chooses.
-    """
-    clamps = not fmt.is_fp8 or policy.fp8_overflow is FP8Overflow.SATURATE
-    # What OVF means for other modes than to nearest is not specified (OFP8-1.0/rounding-other).
-    # Chosen: as IEEE 754 overflows, so a finite number that is rounded toward zero stays finite.
-    if clamps or (
-        number.cls is NumberClass.FINITE and _rounds_inward(number.sign, policy.rounding)
-    ):
-        # OFP8-1.0/overflow-sat, OFP8-1.0/inf-sat, MX-1.0/6.3/clamp-normal
-        return _pack(number.sign, _largest(number.sign, fmt, policy), fmt, policy)
-    # OFP8-1.0/overflow-ovf, OFP8-1.0/inf-ovf: infinity, or NaN where there is none.
-    if fmt.inf_magnitude is None:
-        return _encode_nan(number.sign, fmt, policy)
-    return number.sign * fmt.sign_mask + fmt.inf_magnitude
-
-
-def _rounds_inward(sign: int, rounding: Rounding) -> bool:
-    """Whether the mode never takes a number with this sign from the largest value to infinity."""
-    inward = Rounding.DOWN if sign == 0 else Rounding.UP
-    # TO_ODD: chosen so, because infinity would come from rounding to an even code.
-    return rounding in (Rounding.TOWARD_ZERO, Rounding.TO_ODD, inward)
-
-
-def _pack(sign: int, magnitude: Fraction, fmt: ElementFormat, policy: Policy) -> int:
-    """The code with this sign and magnitude, which the format has."""
-    if fmt.kind is Kind.FIXED:
-        integer = (magnitude / fmt.min_subnormal).numerator
-        return (-integer if sign else integer) % fmt.code_count  # two's complement; one zero only
-    # OFP8-1.0/sign and OFP8-1.0/zero keep the sign of a zero in FP8; nothing is said of FP6 and
-    # FP4. OP-NEG-ZERO: policy.neg_zero chooses, for all of them.
-    if magnitude == 0 and policy.neg_zero is NegZero.DROP:
-        sign = 0
-    exponent, mantissa = fields_of(magnitude, fmt.mantissa_bits, fmt.bias)
-    return sign * fmt.sign_mask + (exponent << fmt.mantissa_bits) + mantissa

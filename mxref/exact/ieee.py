@@ -1,7 +1,8 @@
 """The bits of float32, float64, float16 and bfloat16, to and from exact numbers.
 
 Inputs of a conversion and decoded values are IEEE 754 bit patterns; the definition needs them as
-numbers. Rounding to one of these formats happens only where a decoded value leaves the library.
+numbers. Rounding to one of these formats happens where a decoded value leaves the library, and
+where a policy has an implementation round on its way.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from mxref._choices import DecodeNan, DecodeOverflow, Rounding
+from mxref._choices import DecodeNan, DecodeOverflow, DecodeSubnormal, Rounding
 from mxref._suggest import unknown_name
 from mxref.exact.number import (
     Number,
     NumberClass,
     as_code,
     fields_of,
+    power_of_two,
     quantum,
     round_to_integer,
     value_of_fields,
@@ -30,7 +32,15 @@ if TYPE_CHECKING:
 
     from mxref.policy import Policy
 
-__all__ = ["IEEE_FORMATS", "IeeeFormat", "from_bits", "to_bits"]
+__all__ = [
+    "IEEE_FORMATS",
+    "IeeeFormat",
+    "flushed",
+    "from_bits",
+    "largest",
+    "round_magnitude",
+    "to_bits",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +111,71 @@ def _format(name: str | IeeeFormat) -> IeeeFormat:
 
 
 @functools.cache
-def _max(fmt: IeeeFormat) -> Fraction:
-    return fmt.max
+def largest(name: str | IeeeFormat) -> Fraction:
+    """Return the largest finite value of the format, remembered.
+
+    Raises
+    ------
+    ValueError
+        If there is no such format.
+
+    Examples
+    --------
+    >>> largest("float16")
+    Fraction(65504, 1)
+    """
+    return _format(name).max
+
+
+def round_magnitude(magnitude: Fraction, name: str | IeeeFormat) -> Fraction:
+    """Return a magnitude rounded to the mantissa of the format, to nearest, ties to even.
+
+    Small numbers underflow gradually. There is no upper bound: compare with `largest`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such format.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> round_magnitude(Fraction(1, 3), "bfloat16"), round_magnitude(Fraction(70001), "float16")
+    (Fraction(171, 512), Fraction(70016, 1))
+    """
+    fmt = _format(name)
+    step = quantum(magnitude, fmt.mantissa_bits, emin=1 - fmt.bias)
+    return round_to_integer(magnitude / step, 0, Rounding.NEAREST_EVEN) * step
+
+
+def flushed(number: Number, source: str | IeeeFormat) -> Number:
+    """Return a zero of the same sign for a number that is subnormal in its type, else the number.
+
+    ``policy.input_subnormal`` says whether a conversion reads its input so (OP-ELEM-SUBNORMAL).
+
+    Raises
+    ------
+    ValueError
+        If there is no such format.
+
+    Examples
+    --------
+    >>> from fractions import Fraction
+    >>> tiny = Number.finite(Fraction(-1, 2**20))
+    >>> str(flushed(tiny, "float16")), flushed(tiny, "float32") is tiny
+    ('-0', True)
+    """
+    fmt = _format(source)
+    is_finite = number.cls is NumberClass.FINITE
+    if is_finite and number.magnitude < power_of_two(1 - fmt.bias):
+        return Number.zero(number.sign)
+    return number
 
 
 def from_bits(bits: int, source: str | IeeeFormat) -> Number:
     """Return the number that a bit pattern stands for, exactly.
 
-    Subnormals are read as what they are (OP-ELEM-SUBNORMAL: the standards do not say whether a
-    subnormal input may be taken for zero; ``policy.element_subnormal`` has gradual only).
+    Subnormals are read as what they are; `flushed` takes them for zero (OP-ELEM-SUBNORMAL).
 
     Parameters
     ----------
@@ -137,7 +203,10 @@ def from_bits(bits: int, source: str | IeeeFormat) -> Number:
     rest, mantissa = divmod(pattern, 1 << fmt.mantissa_bits)
     sign, exponent = divmod(rest, 1 << fmt.exponent_bits)
     if exponent == fmt.special_exponent:
-        return Number.inf(sign) if mantissa == 0 else Number.nan(sign)
+        if mantissa == 0:
+            return Number.inf(sign)
+        # The highest bit makes a NaN quiet; of the payload below it, FP8 has room for one bit.
+        return Number.nan(sign, payload=mantissa >> (fmt.mantissa_bits - 2) & 1)
     magnitude = value_of_fields(exponent, mantissa, fmt.mantissa_bits, fmt.bias)
     if magnitude == 0:
         return Number.zero(sign)
@@ -154,7 +223,7 @@ def to_bits(number: Number, dest: str | IeeeFormat, policy: Policy | str | None 
     dest : str or IeeeFormat
         ``"float32"``, ``"float64"``, ``"float16"`` or ``"bfloat16"``.
     policy : Policy, str or None
-        Uses ``decode_overflow`` and ``decode_nan``; default ``ocp``.
+        Uses ``decode_overflow``, ``decode_nan`` and ``decode_subnormal``; default ``ocp``.
 
     Raises
     ------
@@ -163,7 +232,8 @@ def to_bits(number: Number, dest: str | IeeeFormat, policy: Policy | str | None 
 
     Notes
     -----
-    MX-1.0/5.1/overflow, MX-1.0/5.1/underflow; OP-DECODE-OVERFLOW, OP-DECODE-NAN.
+    MX-1.0/5.1/overflow, MX-1.0/5.1/underflow; OP-DECODE-OVERFLOW, OP-DECODE-NAN,
+    OP-ELEM-SUBNORMAL.
 
     Examples
     --------
@@ -183,18 +253,23 @@ def to_bits(number: Number, dest: str | IeeeFormat, policy: Policy | str | None 
     if number.cls is NumberClass.INF:
         return _join(number.sign, fmt.special_exponent, 0, fmt)
 
-    # ALIGN
-    step = quantum(number.magnitude, fmt.mantissa_bits, emin=1 - fmt.bias)
-
-    # ROUND
-    steps = round_to_integer(number.magnitude / step, number.sign, Rounding.NEAREST_EVEN)
-    rounded = steps * step
+    # ALIGN and ROUND
+    rounded = round_magnitude(number.magnitude, fmt)
 
     # OVERFLOW: infinity, as IEEE 754 says for this rounding, or the largest finite value.
-    if rounded > _max(fmt):
+    if rounded > largest(fmt):
         if chosen.decode_overflow is DecodeOverflow.INF:
             return _join(number.sign, fmt.special_exponent, 0, fmt)
-        rounded = _max(fmt)
+        rounded = largest(fmt)
+
+    # OP-ELEM-SUBNORMAL: hardware may flush a subnormal result; policy.decode_subnormal chooses,
+    # for float32, which is what a decoder gives.
+    if (
+        chosen.decode_subnormal is DecodeSubnormal.FLUSH_RESULT
+        and fmt.name == "float32"
+        and rounded < power_of_two(1 - fmt.bias)
+    ):
+        return _join(number.sign, 0, 0, fmt)
 
     # PACK
     exponent, mantissa = fields_of(rounded, fmt.mantissa_bits, fmt.bias)

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import enum
 import functools
+import math
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import assert_never
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from mxref._choices import Rounding
 from mxref.formats import pow2
+
+if TYPE_CHECKING:
+    from mxref.exact.random_bits import Draw
 
 __all__ = [
     "Number",
@@ -41,6 +45,7 @@ class NumberClass(enum.Enum):
 
 
 _NOTHING = Fraction(0)
+_HALF = Fraction(1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +62,14 @@ class Number:
         The kind of number.
     magnitude : fractions.Fraction
         The absolute value if the number is FINITE, otherwise 0.
+    payload : int
+        Of a NaN the second highest bit of its mantissa, the one below the quiet bit
+        (OP-NAN-PAYLOAD); otherwise 0. It takes no part in equality.
 
     Raises
     ------
     ValueError
-        If the sign is neither 0 nor 1, or the magnitude does not fit the class.
+        If the sign is neither 0 nor 1, or the magnitude or the payload does not fit the class.
 
     Examples
     --------
@@ -74,9 +82,14 @@ class Number:
     sign: int
     cls: NumberClass
     magnitude: Fraction
+    payload: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         """Refuse what is no number."""
+        if self.payload and (self.cls is not NumberClass.NAN or self.payload != 1):
+            raise ValueError(
+                f"the payload of a NaN is 0 or 1, that of another number 0, got {self.payload!r}"
+            )
         if self.sign not in (0, 1):
             raise ValueError(f"the sign of a number is 0 or 1, got {self.sign!r}")
         is_positive = self.magnitude.numerator > 0
@@ -116,9 +129,9 @@ class Number:
         return cls(sign, NumberClass.INF, _NOTHING)
 
     @classmethod
-    def nan(cls, sign: int) -> Number:
-        """Return NaN with a sign."""
-        return cls(sign, NumberClass.NAN, _NOTHING)
+    def nan(cls, sign: int, payload: int = 0) -> Number:
+        """Return NaN with a sign, and with the bit below its quiet bit."""
+        return cls(sign, NumberClass.NAN, _NOTHING, payload)
 
     @property
     def value(self) -> Fraction:
@@ -172,35 +185,45 @@ def ceil_log2(value: Fraction) -> int:
     return floor if value == power_of_two(floor) else floor + 1
 
 
-def round_to_integer(magnitude: Fraction, sign: int, rounding: Rounding) -> int:
+def round_to_integer(
+    magnitude: Fraction, sign: int, rounding: Rounding, random: Draw | None = None
+) -> int:
     """Return `magnitude`, the magnitude of a number with this sign, rounded to an integer.
 
-    The sign matters to the directed modes only. An integer and the code that it becomes have the
-    same parity in every format of the table, because each has a mantissa bit to carry it; so
-    "even" and "odd" below are those of the code.
+    The sign matters to the directed modes only, and `random` to the stochastic ones only. An
+    integer and the code that it becomes have the same parity in every format of the table,
+    because each has a mantissa bit to carry it; so "even" and "odd" below are those of the code.
+
+    Raises
+    ------
+    ValueError
+        If the mode is stochastic and no random bits are given.
 
     Notes
     -----
     MX-1.0/6.3/rounding, MX-1.0/6.3/rounding-other, OFP8-1.0/rounding, OFP8-1.0/rounding-other;
     OP-ELEM-ROUNDING: the standards require ties to even, ``policy.rounding`` chooses.
+    OP-ELEM-STOCHASTIC: the three stochastic modes are those of IEEE P3109 4.0, section 4.7.4.
 
     Examples
     --------
-    >>> [round_to_integer(Fraction(5, 2), 0, mode) for mode in Rounding]
+    >>> [round_to_integer(Fraction(5, 2), 0, mode) for mode in list(Rounding)[:7]]
     [2, 3, 2, 2, 3, 2, 3]
+    >>> from mxref.exact.random_bits import Draw
+    >>> [round_to_integer(Fraction(9, 4), 0, Rounding.STOCHASTIC_A, Draw(R, 2)) for R in range(4)]
+    [2, 2, 2, 3]
     """
     below, rest = divmod(magnitude.numerator, magnitude.denominator)
     if rest == 0:
         return below  # every mode returns what is exact
-    half = Fraction(1, 2)
     beyond = Fraction(rest, magnitude.denominator)  # the distance from `below`: 0 < beyond < 1
     match rounding:
         case Rounding.NEAREST_EVEN:
-            goes_up = beyond > half or (beyond == half and below % 2 == 1)
+            goes_up = beyond > _HALF or (beyond == _HALF and below % 2 == 1)
         case Rounding.NEAREST_AWAY:
-            goes_up = beyond >= half
+            goes_up = beyond >= _HALF
         case Rounding.NEAREST_DOWN:
-            goes_up = beyond > half
+            goes_up = beyond > _HALF
         case Rounding.TOWARD_ZERO:
             goes_up = False
         case Rounding.UP:
@@ -210,8 +233,27 @@ def round_to_integer(magnitude: Fraction, sign: int, rounding: Rounding) -> int:
         case Rounding.TO_ODD:
             goes_up = below % 2 == 0
         case _:
-            assert_never(rounding)
+            goes_up = _goes_up_at_random(beyond, rounding, random)
     return below + 1 if goes_up else below
+
+
+_Stochastic = Literal[Rounding.STOCHASTIC_A, Rounding.STOCHASTIC_B, Rounding.STOCHASTIC_C]
+
+
+def _goes_up_at_random(beyond: Fraction, rounding: _Stochastic, random: Draw | None) -> bool:
+    """Whether a stochastic mode goes up from where `beyond`, less than 1, is left over."""
+    if random is None:
+        raise ValueError(f"{rounding} needs random bits: hand in a Draw, R and its width N")
+    R, N = random
+    match rounding:
+        case Rounding.STOCHASTIC_A:
+            return math.floor(beyond * (1 << N)) + R >= 1 << N
+        case Rounding.STOCHASTIC_B:
+            return math.floor(beyond * (2 << N)) + (2 * R + 1) >= 2 << N
+        case Rounding.STOCHASTIC_C:
+            return round_to_integer(beyond * (1 << N), 0, Rounding.NEAREST_EVEN) + R >= 1 << N
+        case _:
+            assert_never(rounding)
 
 
 def quantum(magnitude: Fraction, mantissa_bits: int, emin: int) -> Fraction:

@@ -8,9 +8,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from mxref.exact import element, scale
+from mxref.exact import block, element, ieee, scale
 from mxref.exact.number import Number, NumberClass
-from mxref.formats import ELEMENT_FORMATS
+from mxref.formats import ELEMENT_FORMATS, block_format, pow2
+from mxref.policy import Policy
 
 DTYPES = {
     "e4m3": ml_dtypes.float8_e4m3fn,
@@ -105,3 +106,63 @@ def test_formats_of_the_wrong_kind_are_refused():
         element.decode(0, "e4m4")
     with pytest.raises(ValueError, match="'e4m3' is an element format"):
         scale.decode(0, "e4m3")
+
+
+# --- subnormals that hardware flushes ------------------------------------------------------------
+
+# The codes of the subnormals, without a sign.
+SUBNORMALS = {
+    "e4m3": range(1, 8),
+    "e5m2": range(1, 4),
+    "e3m2": range(1, 4),
+    "e2m3": range(1, 8),
+    "e2m1": range(1, 2),
+    "int8": range(0),
+}
+
+
+@pytest.mark.parametrize("name", SUBNORMALS)
+def test_subnormal_elements_read_as_zero(name):
+    fmt = ELEMENT_FORMATS[name]
+    policy = Policy(decode_subnormal="flush-element")
+    for code in range(fmt.code_count):
+        number = element.decode(code, name)
+        if code % fmt.sign_mask in SUBNORMALS[name]:
+            number = Number.zero(number.sign)
+        assert element.decode(code, name, policy) == number
+        for others in ("gradual", "flush-result"):
+            got = element.decode(code, name, Policy(decode_subnormal=others))
+            assert got == element.decode(code, name)
+
+
+def test_blocks_of_subnormal_elements():
+    policy = Policy(decode_subnormal="flush-element")
+    codes = (0x1, 0x9, 0x2, 0xF)
+    expected = (Number.zero(0), Number.zero(1), Number.finite(2), Number.finite(-12))
+    assert block.dequantize(0x80, codes, "mxfp4/4", policy) == expected
+    nan = tuple(Number.nan(sign) for sign in (0, 1, 0, 1))
+    assert block.dequantize(0xFF, codes, "mxfp4/4", policy) == nan
+    # A product below 2^-126 of elements that are normal is none of its business.
+    assert block.dequantize(0, (0x2,), "mxfp4/1", policy)[0].value == pow2(-127)
+
+
+@pytest.mark.parametrize("name", ["mxfp8_e4m3", "mxfp8_e5m2", "mxfp6_e3m2", "mxfp4", "mxint8"])
+def test_subnormal_results_become_zero(name):
+    fmt, policy = block_format(name, 1), Policy(decode_subnormal="flush-result")
+    for scale_code in (0, 1, 2, 127):
+        for code in range(fmt.element.code_count):
+            (value,) = block.dequantize(scale_code, (code,), fmt, policy)
+            kept = ieee.to_bits(value, "float32")
+            is_subnormal = kept & 0x7F800000 == 0
+            expected = kept & 0x80000000 if is_subnormal else kept
+            assert ieee.to_bits(value, "float32", policy) == expected
+
+
+def test_a_result_of_a_cast_is_a_result_too():
+    policy = Policy(decode_subnormal="flush-result")
+    assert ieee.to_bits(scale.decode(0, "e8m0"), "float32", policy) == 0
+    assert ieee.to_bits(scale.decode(1, "e8m0"), "float32", policy) == 0x00800000
+    # Only float32 is a result of a decoder.
+    tiny = Number.finite(pow2(-140))
+    assert ieee.to_bits(tiny, "float64", policy) == ieee.to_bits(tiny, "float64")
+    assert ieee.to_bits(Number.finite(-pow2(-15)), "float16", policy) == 0x8200

@@ -150,3 +150,25 @@ def test_unknown_formats_are_refused():
         ieee.from_bits(0, "flaot32")
     with pytest.raises(TypeError, match="expected an integer"):
         ieee.from_bits(1.0, "float32")
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_flushing_takes_subnormals_only(name):
+    least = Fraction(float(ml_dtypes.finfo(TYPES[name][0]).smallest_normal))
+    for sign in (1, -1):
+        kept = Number.finite(sign * least)
+        assert ieee.flushed(kept, name) is kept
+        lost = Number.finite(sign * least * Fraction(1023, 1024))
+        assert ieee.flushed(lost, name) == Number.zero(int(sign < 0))
+    for number in (Number.zero(1), Number.inf(0), Number.nan(1)):
+        assert ieee.flushed(number, name) is number
+    with pytest.raises(ValueError, match="float32"):
+        ieee.flushed(Number.zero(0), "flaot32")
+
+
+@given(st.fractions(0, 70000), st.sampled_from(["float16", "bfloat16", "float32"]))
+def test_rounding_has_no_upper_bound(value, name):
+    rounded = ieee.round_magnitude(value, name)
+    assert ieee.round_magnitude(value * 2**2000, name) == rounded * 2**2000 or value < 2**-14
+    in_range = rounded <= ieee.largest(name)
+    assert (ieee.to_bits(Number.finite(value), name) < bits_of(np.inf, name)) == in_range

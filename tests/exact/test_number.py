@@ -55,7 +55,7 @@ ROUNDED = {
 }
 
 
-@pytest.mark.parametrize("rounding", Rounding)
+@pytest.mark.parametrize("rounding", ROUNDED)
 def test_rounding_to_an_integer(rounding):
     for sign in (0, 1):
         got = tuple(numbers.round_to_integer(point, sign, rounding) for point in POINTS)
@@ -124,3 +124,22 @@ def test_what_is_no_number_is_refused(sign, cls, magnitude):
 def test_a_number_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Number.zero(0).sign = 1
+
+
+def test_the_payload_of_a_nan_takes_no_part_in_equality():
+    with_payload = Number.nan(1, payload=1)
+    assert with_payload.payload == 1
+    assert with_payload == Number.nan(1)
+    assert hash(with_payload) == hash(Number.nan(1))
+    assert with_payload != Number.nan(0)
+
+
+@pytest.mark.parametrize("payload", [2, -1])
+def test_a_payload_is_one_bit(payload):
+    with pytest.raises(ValueError, match="payload of a NaN is 0 or 1"):
+        Number.nan(0, payload)
+
+
+def test_only_a_nan_has_a_payload():
+    with pytest.raises(ValueError, match="that of another number 0"):
+        Number(0, NumberClass.INF, Fraction(0), payload=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 
 import pytest
@@ -13,6 +14,7 @@ from mxref._choices import (
     E8M0Negative,
     E8M0Overflow,
     E8M0Rounding,
+    E8M0Underflow,
     E8M0Zero,
     ScaleInf,
     ScaleNan,
@@ -35,6 +37,9 @@ EVEN["int8"] = 1.9921875
 TOSA = {**EVEN, "e4m3": 1.8125}
 NEVER = Fraction(2)
 
+# Of the others, P3109 has no emax, and STOCHASTIC no threshold.
+RULES = [r for r in ScaleRule if r not in (ScaleRule.P3109, ScaleRule.STOCHASTIC)]
+
 
 def threshold(rule, name):
     match rule:
@@ -52,6 +57,8 @@ def threshold(rule, name):
             return Fraction(TOSA[name]), name != "e4m3"
         case ScaleRule.PLUS_ONE:
             return Fraction(1), True
+        case ScaleRule.MSE | ScaleRule.MAE:  # where they begin
+            return NEVER, True
     raise AssertionError(rule)
 
 
@@ -64,14 +71,14 @@ def steps_up(m, rule, name):
 
 def significands(name):
     """Every threshold of every rule and a float32 ulp either side of it, and a coarse sweep."""
-    thresholds = {threshold(r, name)[0] for r in ScaleRule if r is not ScaleRule.NEAREST_LOG}
+    thresholds = {threshold(r, name)[0] for r in RULES if r is not ScaleRule.NEAREST_LOG}
     thresholds.add(Fraction(0xB504F3, 2**23))  # the float32 below the square root of two
     around = {theta + d * ULP for theta in thresholds for d in (-1, 0, 1)}
     sweep = {1 + Fraction(i, 512) for i in range(512)}
     return sorted(m for m in around | sweep if 1 <= m < 2)
 
 
-@pytest.mark.parametrize("rule", ScaleRule)
+@pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("name", EMAX)
 def test_rules_step_at_their_thresholds(name, rule):
     for E in (-126, -20, 0, 1, 127):
@@ -96,7 +103,7 @@ def test_floor_is_not_misled_just_below_a_power_of_two():
 @given(st.integers(1, 2**24 - 1), st.integers(-149, 104), st.sampled_from(list(EMAX)))
 def test_rules_by_what_they_promise(integer, exponent, name):
     amax, fmt = integer * pow2(exponent), ELEMENT_FORMATS[name]
-    e = {rule: scale.rule_exponent(amax, fmt, rule) for rule in ScaleRule}
+    e = {rule: scale.rule_exponent(amax, fmt, rule) for rule in RULES}
     assert pow2(e[ScaleRule.FLOOR] + fmt.emax) <= amax < pow2(e[ScaleRule.FLOOR] + fmt.emax + 1)
     assert amax / pow2(e[ScaleRule.RCEIL]) <= fmt.max < amax / pow2(e[ScaleRule.RCEIL] - 1)
     assert e[ScaleRule.FLOOR] <= e[ScaleRule.TOSA] <= e[ScaleRule.RCEIL] <= e[ScaleRule.CEIL]
@@ -129,6 +136,8 @@ MINUS_ZERO = Number.zero(1)
         ("one", {"mxfp8_e4m3": 127, "mxfp8_e5m2": 127, "mxfp4": 127, "mxint8": 127}),
         ("minus-emax", {"mxfp8_e4m3": 119, "mxfp8_e5m2": 112, "mxfp4": 125, "mxint8": 127}),
         ("nan", {"mxfp8_e4m3": 255, "mxfp8_e5m2": 255, "mxfp4": 255, "mxint8": 255}),
+        # FLOOR of 2^-126: only INT8, whose emax is 0, does not end below 2^-127.
+        ("min-normal", {"mxfp8_e4m3": 0, "mxfp8_e5m2": 0, "mxfp4": 0, "mxint8": 1}),
     ],
 )
 def test_zero_blocks(choice, codes):
@@ -140,9 +149,16 @@ def test_zero_blocks(choice, codes):
         assert scale.select(block(INF, NAN, MINUS_ZERO, 0), fmt, policy) == scale_code
 
 
-# Scale code of a block whose finite amax is 1, for MXFP4: 125 from the finite elements.
-NAN_CHOICES = {"nan-scale": 255, "ignore": 125, "raise": None}
-INF_CHOICES = {"nan-scale": 255, "saturate": 254, "ignore": 125, "raise": None}
+# Scale code of a block whose finite amax is 1, for MXFP4: 125 from the finite elements, and from
+# 2^128 it is 128 - 2 + 127.
+NAN_CHOICES = {
+    "nan-scale": 255,
+    "flush-block": 0,
+    "exponent-field": 253,
+    "ignore": 125,
+    "raise": None,
+}
+INF_CHOICES = {**NAN_CHOICES, "saturate": 254}
 
 
 def selected(values, scale_nan, scale_inf):
@@ -161,15 +177,10 @@ def test_nan_and_infinity_alone_and_together(scale_nan, scale_inf):
     assert selected((1, NAN, 0, 0), scale_nan, scale_inf) == NAN_CHOICES[scale_nan]
     assert selected((1, 0, MINUS_INF, 0), scale_nan, scale_inf) == INF_CHOICES[scale_inf]
     assert selected((1, 0, 0, 0), scale_nan, scale_inf) == 125
-    choices = {str(scale_nan), str(scale_inf)}
-    if "raise" in choices:
-        expected = None
-    elif "nan-scale" in choices:
-        expected = 255
-    elif "saturate" in choices:
-        expected = 254
-    else:
-        expected = 125
+    # Refusal, the NaN scale, the flush, the largest scale, 2^128, the finite elements.
+    first = ("raise", "nan-scale", "flush-block", "saturate", "exponent-field", "ignore")
+    strongest = next(choice for choice in first if choice in (scale_nan, scale_inf))
+    expected = INF_CHOICES[strongest]
     assert selected((INF, 1, NAN, 0), scale_nan, scale_inf) == expected
 
 
@@ -198,14 +209,17 @@ def test_clamping_at_the_low_end_and_the_largest_float32(bits, codes):
         assert scale.select([float32(bits)], block_format(name, 1)) == scale_code, name
 
 
+KEEPS_254 = (ScaleRule.FLOOR, ScaleRule.MSE, ScaleRule.MAE)
+
+
 @pytest.mark.parametrize(("above", "scale_code"), [("clamp", 0xFE), ("nan", 0xFF)])
 def test_the_high_end(above, scale_code):
     policy = Policy(scale_above=above)
     # From float32, only INT8 under a rule that goes up can leave the range.
     largest = [float32(0x7F7FFFFF)]
-    for rule in ScaleRule:
+    for rule in RULES:
         got = scale.select(largest, "mxint8/1", policy.replace(scale_rule=rule))
-        assert got == (0xFE if rule is ScaleRule.FLOOR else scale_code)
+        assert got == (0xFE if rule in KEEPS_254 else scale_code)
     # From float64, every format can; 2^(127 + emax) is the last that cannot.
     for name in BLOCKS:
         fmt = block_format(name, 1)
@@ -232,33 +246,49 @@ def test_a_short_last_block_is_one_filled_with_zeros():
 
 # --- the scalar cast ---------------------------------------------------------------------------
 
+ABOVE, BELOW = "above", "below"  # rounded to 2^128 or more, rounded below 2^-127
+
 
 @pytest.mark.parametrize(
-    ("value", "down", "up", "nearest"),
+    ("value", "down", "up", "nearest", "nearest_even"),
     [
-        (Fraction(1), 127, 127, 127),
-        (Fraction(3, 2) - ULP, 127, 128, 127),
-        (Fraction(3, 2), 127, 128, 128),
-        (Fraction(2) - ULP, 127, 128, 128),
-        (Fraction(3), 128, 129, 129),
-        (pow2(-127), 0, 0, 0),
-        (pow2(-127) * Fraction(5, 4), 0, 1, 0),
-        (pow2(-127) * Fraction(3, 2), 0, 1, 1),
-        (pow2(-128), 0, 0, 0),
-        (pow2(-149), 0, 0, 0),
-        (pow2(-1074), 0, 0, 0),
-        (pow2(127), 254, 254, 254),
-        (pow2(127) * Fraction(5, 4), 254, None, 254),
-        (pow2(127) * Fraction(3, 2), 254, None, None),
-        (pow2(128), None, None, None),
+        (Fraction(1), 127, 127, 127, 127),
+        (Fraction(3, 2) - ULP, 127, 128, 127, 127),
+        (Fraction(3, 2), 127, 128, 128, 128),
+        (Fraction(3, 2) + ULP, 127, 128, 128, 128),
+        (Fraction(2) - ULP, 127, 128, 128, 128),
+        (Fraction(3), 128, 129, 129, 128),
+        (Fraction(3) + ULP, 128, 129, 129, 129),
+        (Fraction(6), 129, 130, 130, 130),
+        (Fraction(12), 130, 131, 131, 130),
+        (pow2(-127), 0, 0, 0, 0),
+        (pow2(-127) * Fraction(5, 4), 0, 1, 0, 0),
+        (pow2(-127) * Fraction(3, 2), 0, 1, 1, 0),
+        (pow2(-126) * Fraction(3, 2), 1, 2, 2, 2),
+        (pow2(-128) * Fraction(3, 2), BELOW, 0, 0, 0),
+        (pow2(-128) * Fraction(5, 4), BELOW, 0, BELOW, BELOW),
+        (pow2(-128), BELOW, BELOW, BELOW, BELOW),
+        (pow2(-129) * Fraction(3, 2), BELOW, BELOW, BELOW, BELOW),
+        (pow2(-149), BELOW, BELOW, BELOW, BELOW),
+        (pow2(-1074), BELOW, BELOW, BELOW, BELOW),
+        (pow2(127), 254, 254, 254, 254),
+        (pow2(127) * Fraction(5, 4), 254, ABOVE, 254, 254),
+        (pow2(127) * Fraction(3, 2), 254, ABOVE, ABOVE, 254),
+        (pow2(127) * Fraction(7, 4), 254, ABOVE, ABOVE, ABOVE),
+        (pow2(128), ABOVE, ABOVE, ABOVE, ABOVE),
     ],
 )
-def test_cast_of_positive_numbers(value, down, up, nearest):
-    for rounding, scale_code in zip(E8M0Rounding, (down, up, nearest), strict=True):
-        for overflow, beyond in ((E8M0Overflow.SATURATE, 0xFE), (E8M0Overflow.NAN, 0xFF)):
-            policy = Policy(e8m0_rounding=rounding, e8m0_overflow=overflow)
-            expected = beyond if scale_code is None else scale_code
-            assert scale.encode(Number.finite(value), "e8m0", policy) == expected
+def test_cast_of_positive_numbers(value, down, up, nearest, nearest_even):
+    expected = {"down": down, "up": up, "nearest": nearest, "nearest-even": nearest_even}
+    for rounding, overflow, underflow in itertools.product(
+        E8M0Rounding, E8M0Overflow, E8M0Underflow
+    ):
+        policy = Policy(e8m0_rounding=rounding, e8m0_overflow=overflow, e8m0_underflow=underflow)
+        scale_code = {
+            ABOVE: 0xFF if overflow == "nan" else 0xFE,
+            BELOW: 0xFF if underflow == "nan" else 0,
+        }.get(expected[rounding], expected[rounding])
+        assert scale.encode(Number.finite(value), "e8m0", policy) == scale_code, str(policy)
 
 
 @pytest.mark.parametrize("sign", [0, 1])
