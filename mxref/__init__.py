@@ -52,14 +52,28 @@ _HOME = {
     "quantize": "mxref.arrays",
     "scalar_format": "mxref.formats",
 }
-_SUBMODULES = {"check", "clauses", "exact", "formats", "policy", "show", "vectors"}
+_SUBMODULES = {
+    "check",
+    "clauses",
+    "differences",
+    "exact",
+    "formats",
+    "policy",
+    "profiles",
+    "show",
+    "sweep",
+    "vectors",
+}
 
 if TYPE_CHECKING:
     from mxref import check as check
     from mxref import clauses as clauses
+    from mxref import differences as differences
     from mxref import exact as exact
     from mxref import formats as formats
     from mxref import policy as policy
+    from mxref import profiles as profiles
+    from mxref import sweep as sweep
     from mxref import vectors as vectors
     from mxref.arrays import MXArray as MXArray
     from mxref.arrays import decode as decode

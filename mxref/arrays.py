@@ -13,11 +13,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from mxref import _choices as choice
 from mxref import _inputs as inputs
-from mxref.formats import BlockFormat, ElementFormat, ScaleFormat, block_format, scalar_format
-from mxref.kernels import element as element_kernels
+from mxref import randomness
+from mxref.casts import decode, encode
+from mxref.formats import BlockFormat, block_format
 from mxref.mxarray import MXArray
 from mxref.policy import Policy, get_policy
-from mxref.traversal import SLAB, encode_blocks, flat_pieces, storage_of
+from mxref.refusals import refuse_nan_scale, refuse_nonfinite
+from mxref.traversal import encode_blocks
 
 __all__ = [
     "MXArray",
@@ -30,7 +32,7 @@ __all__ = [
 ]
 
 
-def quantize(
+def quantize(  # noqa: PLR0913  # random bits come as two arrays
     x: ArrayLike,
     format: str | BlockFormat,  # noqa: A002
     axis: int = -1,
@@ -39,6 +41,8 @@ def quantize(
     *,
     block_size: int | None = None,
     pad: bool = False,
+    random: ArrayLike | None = None,
+    scale_random: ArrayLike | None = None,
 ) -> MXArray:
     """Convert an array to a block format.
 
@@ -60,6 +64,12 @@ def quantize(
     pad : bool
         Accept a length that is not a multiple of the block size: zeros complete the last block
         and are dropped from the codes.
+    random : array_like of unsigned integers, optional
+        Random bits, under a stochastic ``rounding`` only: a number of ``stochastic_bits`` bits
+        for each element; or, where ``stochastic`` says that four neighbours share 32 bits, words
+        in the shape of `x` with a fourth of its last axis.
+    scale_random : array_like of unsigned integers, optional
+        Random bits, under ``scale_rule="stochastic"`` only: one number for each scale.
 
     Returns
     -------
@@ -69,10 +79,10 @@ def quantize(
     Raises
     ------
     TypeError
-        If the dtype is not one of the four.
+        If the dtype is not one of the four, or random bits are no unsigned integers.
     ValueError
-        If a name, the axis, a length or `out` does not fit, or if the policy says ``raise`` and
-        a NaN or an infinity is met.
+        If a name, the axis, a length or `out` does not fit; if the policy says ``raise`` and a
+        NaN or an infinity is met; if random bits are missing, superfluous or too large.
 
     Notes
     -----
@@ -97,10 +107,13 @@ def quantize(
     padded = chosen.block_tail is choice.BlockTail.ZERO_PAD
     shape = inputs.scale_shape(array.shape, where, fmt.block_size, pad=padded)
     codes, scales = _quantize_output(out, array, shape, fmt, where)
-    _refuse_nonfinite(array, chosen, fmt.element, is_block=True)
-    encode_blocks(array, source, fmt, where, chosen, scales, codes, given=False)
+    drawn = randomness.for_elements(random, array.shape, fmt.element, chosen)
+    drawn_for_scales = randomness.for_scales(scale_random, shape, chosen)
+    refuse_nonfinite(array, chosen, fmt.element, is_block=True)
+    bits = {"random": drawn, "scale_random": drawn_for_scales}
+    encode_blocks(array, source, fmt, where, chosen, scales, codes, given=False, **bits)
     if chosen.nan_element is choice.NanElement.RAISE and not fmt.element.has_nan:
-        _refuse_nan_scale(scales, fmt)
+        refuse_nan_scale(scales, fmt)
     if out is not None:
         out._policy = chosen  # noqa: SLF001
         return out
@@ -136,6 +149,7 @@ def encode_with_scale(
     policy: Policy | str | None = None,
     *,
     block_size: int | None = None,
+    random: ArrayLike | None = None,
 ) -> NDArray[np.uint8]:
     """Encode the elements of blocks whose scale codes somebody else chose.
 
@@ -144,6 +158,8 @@ def encode_with_scale(
     x : array_like of float32, float64, float16 or bfloat16
     scales : array of uint8
         Scale codes, shaped as `MXArray` wants them.
+    random : array_like of unsigned integers, optional
+        As for `quantize`.
 
     Returns
     -------
@@ -174,45 +190,13 @@ def encode_with_scale(
     if given.shape != expected:
         msg = f"scales have shape {given.shape}; expected {expected}"
         raise ValueError(msg)
-    _refuse_nonfinite(array, chosen, fmt.element, is_block=False)
+    refuse_nonfinite(array, chosen, fmt.element, is_block=False)
     if chosen.nan_element is choice.NanElement.RAISE and not fmt.element.has_nan:
-        _refuse_nan_scale(given, fmt)
+        refuse_nan_scale(given, fmt)
     codes = np.empty(array.shape, np.uint8)
-    encode_blocks(array, source, fmt, where, chosen, given, codes, given=True)
+    drawn = randomness.for_elements(random, array.shape, fmt.element, chosen)
+    encode_blocks(array, source, fmt, where, chosen, given, codes, given=True, random=drawn)
     return codes
-
-
-def _refuse_nonfinite(
-    x: NDArray[Any], policy: Policy, element: ElementFormat, *, is_block: bool
-) -> None:
-    """Apply the choices named ``raise`` (OP-SCALE-NONFINITE, OP-NAN-ELEMENT)."""
-    refuse_nan = not element.has_nan and policy.nan_element is choice.NanElement.RAISE
-    refuse_inf = False
-    if is_block:
-        refuse_nan |= policy.scale_nan is choice.ScaleNan.RAISE
-        refuse_inf = policy.scale_inf is choice.ScaleInf.RAISE
-    if not (refuse_nan or refuse_inf):
-        return
-    for piece in inputs.slabs(x.shape, SLAB):
-        values = x[piece]
-        with np.errstate(invalid="ignore"):  # a signalling NaN warns when it is looked at
-            nan, inf = np.isnan(values), np.isinf(values)
-        for bad, what, refused in ((nan, "NaN", refuse_nan), (inf, "an infinity", refuse_inf)):
-            if refused and bad.any():
-                msg = (
-                    f"x holds {what}, which the policy {policy} refuses; choose what becomes of it "
-                    f"(policy fields scale_nan, scale_inf, nan_element) or clean the input"
-                )
-                raise ValueError(msg)
-
-
-def _refuse_nan_scale(scales: NDArray[np.uint8], fmt: BlockFormat) -> None:
-    if (scales == fmt.scale.nan_code).any():
-        msg = (
-            f"a block has the NaN scale, and {fmt.element.name} has no code for its elements under "
-            f"nan_element=raise; choose another nan_element or clean the input"
-        )
-        raise ValueError(msg)
 
 
 def dequantize(
@@ -258,111 +242,6 @@ def dequantize(
     """
     q = MXArray(codes, scales, format, axis, block_size=block_size, policy=policy)
     return q.dequantize(out)
-
-
-def encode(
-    x: ArrayLike,
-    format: str | ElementFormat | ScaleFormat,  # noqa: A002
-    policy: Policy | str | None = None,
-    out: NDArray[np.uint8] | None = None,
-) -> NDArray[np.uint8]:
-    """Encode numbers as element codes or E8M0 codes, one by one.
-
-    Parameters
-    ----------
-    x : array_like of float32, float64, float16 or bfloat16
-    format : str, ElementFormat or ScaleFormat
-        ``"e4m3"``, ``"e5m2"``, ``"e3m2"``, ``"e2m3"``, ``"e2m1"``, ``"int8"`` or ``"e8m0"``.
-    policy : Policy or str, optional
-        Default ``"ocp"``.
-    out : uint8 array, optional
-        Where to write.
-
-    Returns
-    -------
-    array of uint8
-        Codes, in the shape of `x`.
-
-    Raises
-    ------
-    TypeError, ValueError
-        As for `quantize`.
-
-    Notes
-    -----
-    Clauses OFP8-1.0/rounding, MX-1.0/6.3/rounding and MX-1.0/6.3/clamp; OP-E8M0-CAST.
-
-    Examples
-    --------
-    >>> encode([448.0, 464.0, 1e6, -0.0], "e4m3")
-    array([126, 126, 126, 128], dtype=uint8)
-    """
-    array, source = inputs.as_float(x)
-    fmt = scalar_format(format)
-    chosen = get_policy(policy)
-    if isinstance(fmt, ElementFormat):
-        _refuse_nonfinite(array, chosen, fmt, is_block=False)
-    codes = inputs.as_output(out, array.shape, np.uint8, array)
-    storage = storage_of(source)
-    for words, target in flat_pieces(array, codes):
-        bits = words.view(storage)
-        if isinstance(fmt, ElementFormat):
-            element_kernels.encode(bits, fmt, chosen, source, target)
-        else:
-            element_kernels.encode_scale(bits, fmt, chosen, source, target)
-    return codes
-
-
-def decode(
-    codes: ArrayLike,
-    format: str | ElementFormat | ScaleFormat,  # noqa: A002
-    policy: Policy | str | None = None,
-    out: NDArray[np.float32] | None = None,
-) -> NDArray[np.float32]:
-    """Decode element codes or E8M0 codes to float32, one by one; always exact.
-
-    Parameters
-    ----------
-    codes : array of uint8 (or of the format's ml_dtypes type)
-    format : str, ElementFormat or ScaleFormat
-        As for `encode`.
-    policy : Policy or str, optional
-        Says which NaN comes out; default ``"ocp"``.
-    out : float32 array, optional
-        Where to write.
-
-    Returns
-    -------
-    array of float32
-
-    Raises
-    ------
-    TypeError, ValueError
-        If the dtype is not that of codes, or a code is out of range.
-
-    Notes
-    -----
-    Clauses OFP8-1.0/e4m3, OFP8-1.0/e5m2, MX-1.0/5.3/fp6, MX-1.0/5.3/fp4, MX-1.0/5.3/int8 and
-    MX-1.0/5.4/e8m0.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> decode(np.array([0x01, 0x38, 0x7E], np.uint8), "e4m3")
-    array([1.953125e-03, 1.000000e+00, 4.480000e+02], dtype=float32)
-    """
-    fmt = scalar_format(format)
-    chosen = get_policy(policy)
-    array = inputs.as_codes(codes, fmt.name)
-    inputs.check_range(array, fmt.code_count, fmt.name)
-    values = inputs.as_output(out, array.shape, np.float32, array)
-    for words, target in flat_pieces(array, values):
-        bits = target.view(np.uint32)
-        if isinstance(fmt, ElementFormat):
-            element_kernels.decode(words, fmt, chosen, bits)
-        else:
-            element_kernels.decode_scale(words, bits)
-    return values
 
 
 def blocked(x: ArrayLike, axis: int, block_size: int) -> NDArray[Any]:

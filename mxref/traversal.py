@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mxref import _inputs as inputs
 from mxref.formats import BlockFormat
-from mxref.kernels import block
+from mxref.kernels import block, composed
 from mxref.policy import Policy
 
 __all__ = ["SLAB", "decode_blocks", "encode_blocks", "flat_pieces", "storage_of"]
@@ -24,7 +24,7 @@ SLAB = 1 << 20
 """Elements copied at a time: enough for several threads, 9 MB at most for float64."""
 
 
-def encode_blocks(
+def encode_blocks(  # noqa: PLR0913  # the random bits are two arrays more
     x: NDArray[Any],
     source: str,
     fmt: BlockFormat,
@@ -34,6 +34,8 @@ def encode_blocks(
     codes: NDArray[np.uint8],
     *,
     given: bool,
+    random: NDArray[np.uint32] | None = None,
+    scale_random: NDArray[np.uint32] | None = None,
 ) -> None:
     """Convert blocks: in place where memory lies as kernels read it, else slab by slab.
 
@@ -46,27 +48,59 @@ def encode_blocks(
         Blocked axis, counted from the front. A ragged last block is completed with zeros.
     scales, codes : arrays of uint8
         Written; `scales` is read instead if `given`.
+    random : array of uint32, shape of `x`, or None
+        R for each element, under a stochastic rounding.
+    scale_random : array of uint32, shape of `scales`, or None
+        R for each block, under the stochastic rule.
     """
-    kernel = block.encode_with_scale if given else block.quantize
     k = fmt.block_size
     storage = storage_of(source)
     inner = math.prod(x.shape[axis + 1 :])
+    kernel = block.encode_with_scale if given else block.quantize
+    in_two_passes = random is not None or (composed.is_composed(policy) and not given)
+
+    def convert(words: NDArray[Any], to: NDArray[Any], into: NDArray[Any], *drawn: Any) -> None:
+        arguments = (words.reshape(-1).view(storage), fmt, policy, source)
+        flat = (to.reshape(-1), into.reshape(-1))
+        if not in_two_passes:
+            kernel(*arguments, *flat)
+        elif given:
+            composed.encode_with_scale(*arguments, *flat, drawn[0])
+        else:
+            composed.quantize(*arguments, *flat, *drawn)
+
     if _is_plain(x, scales, codes) and _is_direct(x.shape[axis], k, inner):
-        words = x.reshape(-1).view(storage)
-        kernel(words, fmt, policy, source, scales.reshape(-1), codes.reshape(-1), inner)
-        return
+        if not in_two_passes:
+            words = x.reshape(-1).view(storage)
+            kernel(words, fmt, policy, source, scales.reshape(-1), codes.reshape(-1), inner)
+            return
+        if inner == 1 and random is None and scale_random is None:
+            convert(x, scales, codes, None, None)  # a search keeps its intermediates small itself
+            return
     moved, moved_codes, moved_scales = (np.moveaxis(a, axis, -1) for a in (x, codes, scales))
-    for values, targets, shared in _split(moved, moved_codes, moved_scales, k):
+    # Where nothing is drawn, codes and scales stand in for the bits and nobody looks at them.
+    bits = moved_codes if random is None else np.moveaxis(random, axis, -1)
+    scale_bits = moved_scales if scale_random is None else np.moveaxis(scale_random, axis, -1)
+    parts = _split(moved, moved_codes, moved_scales, k)
+    drawn = _split(bits, moved_codes, scale_bits, k)
+    for (values, targets, shared), (more, _, one_each) in zip(parts, drawn, strict=True):
         for piece in inputs.slabs(shared.shape, max(1, SLAB // k)):
-            words = np.zeros((*shared[piece].shape, k), x.dtype.newbyteorder("="))
-            words[..., : values.shape[-1]] = values[piece]
+            words = _filled(values[piece], k, x.dtype.newbyteorder("="))
             piece_scales = np.ascontiguousarray(shared[piece])
             piece_codes = np.empty(words.shape, np.uint8)
-            flat = (piece_scales.reshape(-1), piece_codes.reshape(-1))
-            kernel(words.reshape(-1).view(storage), fmt, policy, source, *flat)
+            each = None if random is None else _filled(more[piece], k, np.uint32).reshape(-1)
+            block_each = None if scale_random is None else one_each[piece].reshape(-1)
+            convert(words, piece_scales, piece_codes, each, block_each)
             targets[piece] = piece_codes[..., : values.shape[-1]]
             if not given:
                 shared[piece] = piece_scales
+
+
+def _filled(values: NDArray[Any], k: int, dtype: Any) -> NDArray[Any]:
+    """Copy blocks, a short one completed with zeros."""
+    whole = np.zeros((*values.shape[:-1], k), dtype)
+    whole[..., : values.shape[-1]] = values
+    return whole
 
 
 def decode_blocks(

@@ -22,7 +22,7 @@ from mxref.kernels._intrinsics import (
 )
 from mxref.kernels._jit import kernel
 from mxref.kernels._loops import LOAD, VECTOR, word_type
-from mxref.kernels.params import P
+from mxref.kernels.places import P
 
 __all__ = ["across_decoder", "across_encoder"]
 
@@ -33,14 +33,21 @@ STRIP = 1 << 10  # columns that one thread takes at a time; a multiple of all ve
 
 @functools.cache
 def across_encoder(
-    name: str, width: int, rounding: int, fixed: int, given: int, parallel: bool
+    name: str,
+    width: int,
+    rounding: int,
+    fixed: int,
+    given: int,
+    parts: tuple[int, int],
+    parallel: bool,
 ) -> Callable[..., None]:
     """Return ``kernel(x, codes, scales, n, k, n_inner, f)``: n groups of k rows of columns."""
     SOURCE, ROUNDING, FIXED, GIVEN = LOAD[name], rounding, fixed, bool(given)
     LANES, WORD = VECTOR[width], word_type(width)
-    INFINITY, NAN_POLICY, INF_POLICY = int(P.INFINITY), int(P.NAN_POLICY), int(P.INF_POLICY)
-    ORIGIN, ALWAYS_FULL = int(P.ORIGIN), int(P.ALWAYS_FULL)
-    key = f"{name}-r{rounding}{'-fixed' if fixed else ''}{'-given' if given else ''}"
+    INFINITY, NAN_ACTION, INF_ACTION = int(P.INFINITY), int(P.NAN_ACTION), int(P.INF_ACTION)
+    ACTION_CODES, TABLED, ORIGIN = int(P.ACTION_CODES), int(P.TABLED), int(P.ORIGIN)
+    QUICK, SLOW = parts
+    key = f"{name}-r{rounding}{'-fixed' * fixed}{'-given' * given}-{QUICK:02x}"
 
     @kernel(key=key, parallel=parallel)
     def encode_across(x, codes, scales, n, k, n_inner, f):  # type: ignore[no-untyped-def]
@@ -49,6 +56,7 @@ def across_encoder(
             amax = np.empty(LANES, WORD)
             shared = np.empty(LANES, WORD)
             single = np.empty(1, WORD)
+            is_flushed = np.zeros(LANES, np.bool_)
             block = chunk // n_strips
             lo = (chunk % n_strips) * STRIP
             hi = min(n_inner, lo + STRIP)
@@ -66,8 +74,11 @@ def across_encoder(
 
                 # SCALE
                 if not GIVEN:
-                    select_scale_lanes(amax, 0, shared, f, LANES)
-                is_short = f[ALWAYS_FULL] == WORD(0)
+                    if f[TABLED] == WORD(0):
+                        select_scale_lanes(amax, 0, shared, f, 0, LANES)
+                    else:
+                        select_scale_lanes(amax, 0, shared, f, 1, LANES)
+                is_short = True
                 for i in range(n_cols):
                     if GIVEN:
                         shared[i] = WORD(scales[block * n_inner + col + i])
@@ -84,15 +95,21 @@ def across_encoder(
                                 is_inf = True
                             else:
                                 finite = max(finite, size)
+                        rank = WORD(0)
+                        if is_nan:
+                            rank = WORD(f[NAN_ACTION])
+                        if is_inf:
+                            rank = WORD(max(rank, f[INF_ACTION]))
                         single[0] = WORD(finite)
-                        select_scale_lanes(single, 0, single, f, 1)
-                        if is_inf and f[INF_POLICY] == WORD(2):
-                            single[0] = WORD(0xFE)
-                        if is_inf and f[INF_POLICY] == WORD(1):
-                            single[0] = WORD(0xFF)
-                        if is_nan and f[NAN_POLICY] == WORD(1):
-                            single[0] = WORD(0xFF)
+                        if rank > WORD(0):
+                            single[0] = WORD(f[ACTION_CODES + rank])
+                        elif f[TABLED] == WORD(0):
+                            select_scale_lanes(single, 0, single, f, 0, 1)
+                        else:
+                            select_scale_lanes(single, 0, single, f, 1, 1)
                         shared[i] = single[0]
+                    is_flushed[i] = shared[i] > WORD(0xFF)
+                    shared[i] = WORD(shared[i] & WORD(0xFF))
                     if not GIVEN:
                         scales[block * n_inner + col + i] = u8(shared[i])
                     # The short form needs finite elements and an origin of 1 or more.
@@ -105,16 +122,21 @@ def across_encoder(
                     start = base + row * n_inner
                     if n_cols != LANES:
                         encode_across_lanes(
-                            x, start, codes, shared, 0, f, SOURCE, ROUNDING, FIXED, 1, 1
+                            x, start, codes, shared, 0, f, SOURCE, ROUNDING, FIXED, SLOW, 1
                         )
                     elif is_short:
                         encode_across_lanes(
-                            x, start, codes, shared, 0, f, SOURCE, ROUNDING, FIXED, 0, LANES
+                            x, start, codes, shared, 0, f, SOURCE, ROUNDING, FIXED, QUICK, LANES
                         )
                     else:
                         encode_across_lanes(
-                            x, start, codes, shared, 0, f, SOURCE, ROUNDING, FIXED, 1, LANES
+                            x, start, codes, shared, 0, f, SOURCE, ROUNDING, FIXED, SLOW, LANES
                         )
+                if not GIVEN and f[TABLED] != WORD(0):
+                    for i in range(n_cols):
+                        if is_flushed[i]:
+                            for row in range(k):
+                                codes[base + row * n_inner + i] = u8(0)
                 col += n_cols
 
     return encode_across

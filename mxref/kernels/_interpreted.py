@@ -12,12 +12,22 @@ from numpy.typing import NDArray
 
 from mxref.kernels import programs
 from mxref.kernels.lanes import NumpyMachine
-from mxref.kernels.params import P, Source
+from mxref.kernels.places import P, Source
+from mxref.kernels.programs import COMPLETE
 
-__all__ = ["decode", "decode_blocks", "decode_scale", "encode", "encode_blocks", "encode_scale"]
+__all__ = [
+    "decode",
+    "decode_blocks",
+    "decode_scale",
+    "encode",
+    "encode_blocks",
+    "encode_scale",
+    "load",
+]
 
 
-def _load(o: NumpyMachine, bits: NDArray[Any], source: Source) -> Any:
+def load(o: NumpyMachine, bits: NDArray[Any], source: Source) -> Any:
+    """Return source words as lanes; 16-bit types become float32 words."""
     word = o.word(bits)
     if source.name == "bfloat16":
         return programs.widen_bfloat16(o, word)
@@ -31,9 +41,9 @@ def encode(
 ) -> None:
     """Encode source words as element codes."""
     o = NumpyMachine(source.width, f)
-    word = _load(o, bits, source)
+    word = load(o, bits, source)
     result = programs.encode(
-        o, word, o.parameter(P.ORIGIN), rounding=rounding, is_fixed=bool(fixed), is_full=True
+        o, word, o.parameter(P.ORIGIN), rounding=rounding, is_fixed=bool(fixed), parts=COMPLETE
     )
     out[...] = result.value.astype(np.uint8)
 
@@ -48,7 +58,9 @@ def decode(codes: NDArray[np.uint8], out: NDArray[np.uint32], f: Any, fixed: int
 def encode_scale(bits: NDArray[Any], out: NDArray[np.uint8], f: Any, source: Source) -> None:
     """Cast source words to E8M0 codes."""
     o = NumpyMachine(source.width, f)
-    out[...] = programs.encode_scale(o, _load(o, bits, source)).value.astype(np.uint8)
+    word = load(o, bits, source)
+    is_tabled = bool(f[P.TABLED])
+    out[...] = programs.encode_scale(o, word, is_tabled=is_tabled).value.astype(np.uint8)
 
 
 def decode_scale(codes: NDArray[np.uint8], out: NDArray[np.uint32]) -> None:
@@ -60,12 +72,12 @@ def decode_scale(codes: NDArray[np.uint8], out: NDArray[np.uint32]) -> None:
 def _select(o: NumpyMachine, size: NDArray[Any], f: Any) -> NDArray[Any]:
     infinity = f[P.INFINITY]
     finite = np.where(size < infinity, size, size.dtype.type(0)).max(axis=1)
-    selected: NDArray[Any] = programs.select_scale(o, o.word(finite)).value
+    select = programs.look_up_scale if f[P.TABLED] else programs.select_scale
+    selected: NDArray[Any] = select(o, o.word(finite)).value
     has_inf = (size == infinity).any(axis=1)
     has_nan = (size > infinity).any(axis=1)
-    selected[has_inf & (f[P.INF_POLICY] == 2)] = 0xFE
-    selected[has_inf & (f[P.INF_POLICY] == 1)] = 0xFF
-    selected[has_nan & (f[P.NAN_POLICY] == 1)] = 0xFF
+    rank = np.maximum(has_nan * f[P.NAN_ACTION], has_inf * f[P.INF_ACTION])
+    selected[rank > 0] = f[int(P.ACTION_CODES) + rank[rank > 0].astype(np.int64)]
     return selected
 
 
@@ -79,12 +91,16 @@ def encode_blocks(
     rounding: int,
     fixed: int,
     given: int,
+    random: NDArray[Any] | None = None,
 ) -> None:
     """Convert blocks of k source words; with `given`, under the scale codes that are there."""
     o = NumpyMachine(source.width, f)
-    word = _load(o, bits.reshape(-1, k), source)
+    word = load(o, bits.reshape(-1, k), source)
+    flushed = np.zeros(scales.shape, np.bool_)
     if not given and scales.size:
-        scales[...] = _select(o, programs.magnitude(o, word).value, f).astype(np.uint8)
+        selected = _select(o, programs.magnitude(o, word).value, f)
+        flushed = selected > 0xFF
+        scales[...] = (selected & 0xFF).astype(np.uint8)
     shift = o.word(scales[:, np.newaxis])
     result = programs.encode(
         o,
@@ -92,9 +108,11 @@ def encode_blocks(
         shift + o.parameter(P.ORIGIN) - 127,
         rounding=rounding,
         is_fixed=bool(fixed),
-        is_full=True,
+        parts=COMPLETE,
+        random=None if random is None else o.word(random.reshape(-1, k)),
     ).value.astype(np.uint8)
     result[scales == 0xFF] = np.uint8(f[P.NAN_BYTE])
+    result[flushed] = 0
     codes[...] = result.reshape(-1)
 
 

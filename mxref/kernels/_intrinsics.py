@@ -25,6 +25,7 @@ __all__ = [
     "decode_scale_lanes",
     "encode_across_lanes",
     "encode_lanes",
+    "encode_random_lanes",
     "encode_scale_lanes",
     "select_scale_lanes",
 ]
@@ -37,7 +38,8 @@ FLOAT32, BFLOAT16, FLOAT16 = range(3)
 _WIDEN = {BFLOAT16: programs.widen_bfloat16, FLOAT16: programs.widen_float16}
 
 
-def _literal(kind: Any) -> int:
+def literal(kind: Any) -> int:
+    """Return the value of an argument that is known when a kernel is compiled."""
     if not isinstance(kind, types.IntegerLiteral):
         msg = f"expected a compile-time integer, got {kind}"
         raise TypeError(msg)
@@ -52,11 +54,12 @@ def _data(context: Any, builder: ir.IRBuilder, kind: Any, array: ir.Value) -> ir
     return context.make_array(kind)(context, builder, array).data
 
 
-def _width(kind: Any) -> int:
+def width(kind: Any) -> int:
+    """Return the bits of the items of an array."""
     return int(kind.dtype.bitwidth)
 
 
-class _Call:
+class Call:
     """The arguments of one intrinsic while its code is generated."""
 
     def __init__(self, context: Any, builder: ir.IRBuilder, kinds: Any, values: Any) -> None:
@@ -66,6 +69,7 @@ class _Call:
         self.values = values
 
     def pointer(self, place: int) -> ir.Value:
+        """Pointer to the first item of the array at `place`."""
         return _data(self.context, self.builder, self.kinds[place], self.values[place])
 
     def at(self, place: int, start: int) -> ir.Value:
@@ -73,11 +77,13 @@ class _Call:
         return self.builder.gep(self.pointer(place), [self.values[start]])
 
     def machine(self, width: int, lanes: int, parameters: int | None = None) -> LlvmMachine:
+        """A machine for lane programs, with the array at `parameters` behind it."""
         pointer = None if parameters is None else self.pointer(parameters)
         return LlvmMachine(self.builder, width, lanes, pointer)
 
 
-def _load(o: LlvmMachine, pointer: ir.Value, source: int) -> LlvmWord:
+def load(o: LlvmMachine, pointer: ir.Value, source: int) -> LlvmWord:
+    """Load source words as lanes; 16-bit types become float32 words."""
     word = o.load(pointer)
     return _WIDEN[source](o, word) if source in _WIDEN else word
 
@@ -85,28 +91,31 @@ def _load(o: LlvmMachine, pointer: ir.Value, source: int) -> LlvmWord:
 @intrinsic(prefer_literal=True)
 def amax_lanes(_typing: Any, x: Any, start: Any, f: Any, SOURCE: Any, LANES: Any) -> Any:
     """Largest magnitude of LANES source words from ``x[start]`` on; `f` gives the width."""
-    source, lanes, width = _literal(SOURCE), _literal(LANES), _width(f)
+    source, lanes, bits = literal(SOURCE), literal(LANES), width(f)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        call = _Call(context, builder, signature.args, values)
-        o = call.machine(width, lanes)
-        return o.largest(programs.magnitude(o, _load(o, call.at(0, 1), source)))
+        call = Call(context, builder, signature.args, values)
+        o = call.machine(bits, lanes)
+        return o.largest(programs.magnitude(o, load(o, call.at(0, 1), source)))
 
     return f.dtype(x, types.intp, f, SOURCE, LANES), generate
 
 
 @intrinsic(prefer_literal=True)
-def select_scale_lanes(_typing: Any, amax: Any, start: Any, out: Any, f: Any, LANES: Any) -> Any:
-    """Scale codes of LANES values of amax, all from ``start`` on."""
-    lanes, width = _literal(LANES), _width(f)
+def select_scale_lanes(
+    _typing: Any, amax: Any, start: Any, out: Any, f: Any, TABLED: Any, LANES: Any
+) -> Any:
+    """Scale codes of LANES values of amax, all from ``start`` on; from the table if TABLED."""
+    lanes, bits = literal(LANES), width(f)
+    program = programs.look_up_scale if literal(TABLED) else programs.select_scale
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        call = _Call(context, builder, signature.args, values)
-        o = call.machine(width, lanes, 3)
-        o.store(programs.select_scale(o, o.load(call.at(0, 1))), call.at(2, 1))
+        call = Call(context, builder, signature.args, values)
+        o = call.machine(bits, lanes, 3)
+        o.store(program(o, o.load(call.at(0, 1))), call.at(2, 1))
         return context.get_dummy_value()
 
-    return types.void(amax, types.intp, out, f, LANES), generate
+    return types.void(amax, types.intp, out, f, TABLED, LANES), generate
 
 
 @intrinsic(prefer_literal=True)
@@ -120,26 +129,60 @@ def encode_lanes(
     SOURCE: Any,
     ROUNDING: Any,
     FIXED: Any,
-    FULL: Any,
+    PARTS: Any,
     LANES: Any,
 ) -> Any:
     """Encode LANES source words from ``x[start]`` to ``codes[start]``."""
-    source, lanes, width = _literal(SOURCE), _literal(LANES), _width(f)
+    source, lanes, bits = literal(SOURCE), literal(LANES), width(f)
     options: dict[str, Any] = {
-        "rounding": _literal(ROUNDING),
-        "is_fixed": bool(_literal(FIXED)),
-        "is_full": bool(_literal(FULL)),
+        "rounding": literal(ROUNDING),
+        "is_fixed": bool(literal(FIXED)),
+        "parts": literal(PARTS),
     }
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        call = _Call(context, builder, signature.args, values)
-        o = call.machine(width, lanes, 4)
-        word = _load(o, call.at(0, 1), source)
+        call = Call(context, builder, signature.args, values)
+        o = call.machine(bits, lanes, 4)
+        word = load(o, call.at(0, 1), source)
         o.store(programs.encode(o, word, o.splat(values[3]), **options), call.at(2, 1))
         return context.get_dummy_value()
 
-    literals = (SOURCE, ROUNDING, FIXED, FULL, LANES)
+    literals = (SOURCE, ROUNDING, FIXED, PARTS, LANES)
     return types.void(x, types.intp, codes, f.dtype, f, *literals), generate
+
+
+@intrinsic(prefer_literal=True)
+def encode_random_lanes(
+    _typing: Any,
+    x: Any,
+    start: Any,
+    codes: Any,
+    random: Any,
+    origin: Any,
+    f: Any,
+    SOURCE: Any,
+    ROUNDING: Any,
+    FIXED: Any,
+    LANES: Any,
+) -> Any:
+    """As `encode_lanes` in a stochastic mode, each element with the bits at ``random[start]``."""
+    source, lanes, bits = literal(SOURCE), literal(LANES), width(f)
+    options: dict[str, Any] = {
+        "rounding": literal(ROUNDING),
+        "is_fixed": bool(literal(FIXED)),
+        "parts": int(programs.COMPLETE),
+    }
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        call = Call(context, builder, signature.args, values)
+        o = call.machine(bits, lanes, 5)
+        word, drawn = load(o, call.at(0, 1), source), o.load(call.at(3, 1))
+        code = programs.encode(o, word, o.splat(values[4]), random=drawn, **options)
+        o.store(code, call.at(2, 1))
+        return context.get_dummy_value()
+
+    literals = (SOURCE, ROUNDING, FIXED, LANES)
+    return types.void(x, types.intp, codes, random, f.dtype, f, *literals), generate
 
 
 @intrinsic(prefer_literal=True)
@@ -155,11 +198,11 @@ def decode_lanes(
     LANES: Any,
 ) -> Any:
     """Decode LANES codes from ``codes[start]`` to float32 bits at ``out[start]``."""
-    lanes = _literal(LANES)
-    options: dict[str, Any] = {"is_fixed": bool(_literal(FIXED)), "is_full": bool(_literal(FULL))}
+    lanes = literal(LANES)
+    options: dict[str, Any] = {"is_fixed": bool(literal(FIXED)), "is_full": bool(literal(FULL))}
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        call = _Call(context, builder, signature.args, values)
+        call = Call(context, builder, signature.args, values)
         o = call.machine(32, lanes, 4)
         word = o.load(call.at(0, 1))
         o.store(programs.decode(o, word, o.splat(values[3]), **options), call.at(2, 1))
@@ -177,27 +220,30 @@ def encode_scale_lanes(
     codes: Any,
     f: Any,
     SOURCE: Any,
+    TABLED: Any,
     LANES: Any,
 ) -> Any:
     """Cast LANES source words from ``x[start]`` to E8M0 at ``codes[start]``."""
-    source, lanes, width = _literal(SOURCE), _literal(LANES), _width(f)
+    source, lanes, bits = literal(SOURCE), literal(LANES), width(f)
+    is_tabled = bool(literal(TABLED))
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        call = _Call(context, builder, signature.args, values)
-        o = call.machine(width, lanes, 3)
-        o.store(programs.encode_scale(o, _load(o, call.at(0, 1), source)), call.at(2, 1))
+        call = Call(context, builder, signature.args, values)
+        o = call.machine(bits, lanes, 3)
+        word = load(o, call.at(0, 1), source)
+        o.store(programs.encode_scale(o, word, is_tabled=is_tabled), call.at(2, 1))
         return context.get_dummy_value()
 
-    return types.void(x, types.intp, codes, f, SOURCE, LANES), generate
+    return types.void(x, types.intp, codes, f, SOURCE, TABLED, LANES), generate
 
 
 @intrinsic(prefer_literal=True)
 def decode_scale_lanes(_typing: Any, codes: Any, start: Any, out: Any, LANES: Any) -> Any:
     """Decode LANES E8M0 codes from ``codes[start]`` to float32 bits at ``out[start]``."""
-    lanes = _literal(LANES)
+    lanes = literal(LANES)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        call = _Call(context, builder, signature.args, values)
+        call = Call(context, builder, signature.args, values)
         o = call.machine(32, lanes)
         o.store(programs.decode_scale(o, o.load(call.at(0, 1))), call.at(2, 1))
         return context.get_dummy_value()
@@ -210,12 +256,12 @@ def amax_into_lanes(
     _typing: Any, x: Any, start: Any, amax: Any, at: Any, f: Any, SOURCE: Any, LANES: Any
 ) -> Any:
     """Raise ``amax[at]`` and the LANES - 1 behind it to the magnitudes from ``x[start]`` on."""
-    source, lanes, width = _literal(SOURCE), _literal(LANES), _width(f)
+    source, lanes, bits = literal(SOURCE), literal(LANES), width(f)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        call = _Call(context, builder, signature.args, values)
-        o = call.machine(width, lanes)
-        size = programs.magnitude(o, _load(o, call.at(0, 1), source))
+        call = Call(context, builder, signature.args, values)
+        o = call.machine(bits, lanes)
+        size = programs.magnitude(o, load(o, call.at(0, 1), source))
         o.store(o.maximum(o.load(call.at(2, 3)), size), call.at(2, 3))
         return context.get_dummy_value()
 
@@ -234,25 +280,25 @@ def encode_across_lanes(
     SOURCE: Any,
     ROUNDING: Any,
     FIXED: Any,
-    FULL: Any,
+    PARTS: Any,
     LANES: Any,
 ) -> Any:
     """Encode ``x[start]`` on to ``codes[start]`` on, each lane under its own ``scales[at]`` on."""
-    source, lanes, width = _literal(SOURCE), _literal(LANES), _width(f)
+    source, lanes, bits = literal(SOURCE), literal(LANES), width(f)
     options: dict[str, Any] = {
-        "rounding": _literal(ROUNDING),
-        "is_fixed": bool(_literal(FIXED)),
-        "is_full": bool(_literal(FULL)),
+        "rounding": literal(ROUNDING),
+        "is_fixed": bool(literal(FIXED)),
+        "parts": literal(PARTS),
     }
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        call = _Call(context, builder, signature.args, values)
-        o = call.machine(width, lanes, 5)
-        word, shared = _load(o, call.at(0, 1), source), o.load(call.at(3, 4))
+        call = Call(context, builder, signature.args, values)
+        o = call.machine(bits, lanes, 5)
+        word, shared = load(o, call.at(0, 1), source), o.load(call.at(3, 4))
         o.store(programs.encode_across(o, word, shared, **options), call.at(2, 1))
         return context.get_dummy_value()
 
-    literals = (SOURCE, ROUNDING, FIXED, FULL, LANES)
+    literals = (SOURCE, ROUNDING, FIXED, PARTS, LANES)
     return types.void(x, types.intp, codes, scales, types.intp, f, *literals), generate
 
 
@@ -269,11 +315,11 @@ def decode_across_lanes(
     LANES: Any,
 ) -> Any:
     """Decode ``codes[start]`` on to ``out[start]`` on, each lane under its own scale code."""
-    lanes = _literal(LANES)
-    options: dict[str, Any] = {"is_fixed": bool(_literal(FIXED)), "is_full": True}
+    lanes = literal(LANES)
+    options: dict[str, Any] = {"is_fixed": bool(literal(FIXED)), "is_full": True}
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
-        call = _Call(context, builder, signature.args, values)
+        call = Call(context, builder, signature.args, values)
         o = call.machine(32, lanes, 5)
         word, shared = o.load(call.at(0, 1)), o.load(call.at(3, 4))
         o.store(programs.decode_across(o, word, shared, **options), call.at(2, 1))

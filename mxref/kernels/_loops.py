@@ -26,7 +26,7 @@ from mxref.kernels._intrinsics import (
     select_scale_lanes,
 )
 from mxref.kernels._jit import kernel
-from mxref.kernels.params import P
+from mxref.kernels.places import P
 
 __all__ = [
     "block_decoder",
@@ -55,7 +55,13 @@ def word_type(width: int) -> Any:
 
 @functools.cache
 def block_encoder(
-    name: str, width: int, rounding: int, fixed: int, given: int, parallel: bool
+    name: str,
+    width: int,
+    rounding: int,
+    fixed: int,
+    given: int,
+    parts: tuple[int, int],
+    parallel: bool,
 ) -> Callable[..., None]:
     """Return ``kernel(x, codes, scales, k, f)``: blocks of k source words to codes.
 
@@ -63,14 +69,11 @@ def block_encoder(
     """
     SOURCE, ROUNDING, FIXED, GIVEN = LOAD[name], rounding, fixed, bool(given)
     LANES, WORD = VECTOR[width], word_type(width)
-    INFINITY, NAN_POLICY, INF_POLICY = int(P.INFINITY), int(P.NAN_POLICY), int(P.INF_POLICY)
-    ORIGIN, NAN_BYTE, ALWAYS_FULL = (
-        int(P.ORIGIN),
-        int(P.NAN_BYTE),
-        int(P.ALWAYS_FULL),
-    )
+    INFINITY, NAN_ACTION, INF_ACTION = int(P.INFINITY), int(P.NAN_ACTION), int(P.INF_ACTION)
+    ACTION_CODES, TABLED, ORIGIN = int(P.ACTION_CODES), int(P.TABLED), int(P.ORIGIN)
+    NAN_BYTE, (QUICK, SLOW) = int(P.NAN_BYTE), parts
 
-    key = f"{name}-r{rounding}{'-fixed' if fixed else ''}{'-given' if given else ''}"
+    key = f"{name}-r{rounding}{'-fixed' * fixed}{'-given' * given}-{QUICK:02x}"
 
     @kernel(key=key, parallel=parallel)
     def encode_blocks(x, codes, scales, k, f):  # type: ignore[no-untyped-def]
@@ -100,7 +103,10 @@ def block_encoder(
 
                 # SCALE
                 if not GIVEN:
-                    select_scale_lanes(amax, 0, selected, f, TILE)
+                    if f[TABLED] == WORD(0):
+                        select_scale_lanes(amax, 0, selected, f, 0, TILE)
+                    else:
+                        select_scale_lanes(amax, 0, selected, f, 1, TILE)
                     for i in range(n_tile):
                         if amax[i] >= f[INFINITY]:
                             # Not every element is finite: look at each.
@@ -116,14 +122,18 @@ def block_encoder(
                                     is_inf = True
                                 else:
                                     finite = max(finite, size)
+                            rank = WORD(0)
+                            if is_nan:
+                                rank = WORD(f[NAN_ACTION])
+                            if is_inf:
+                                rank = WORD(max(rank, f[INF_ACTION]))
                             single[0] = WORD(finite)
-                            select_scale_lanes(single, 0, single, f, 1)
-                            if is_inf and f[INF_POLICY] == WORD(2):
-                                single[0] = WORD(0xFE)
-                            if is_inf and f[INF_POLICY] == WORD(1):
-                                single[0] = WORD(0xFF)
-                            if is_nan and f[NAN_POLICY] == WORD(1):
-                                single[0] = WORD(0xFF)
+                            if rank > WORD(0):
+                                single[0] = WORD(f[ACTION_CODES + rank])
+                            elif f[TABLED] == WORD(0):
+                                select_scale_lanes(single, 0, single, f, 0, 1)
+                            else:
+                                select_scale_lanes(single, 0, single, f, 1, 1)
                             selected[i] = single[0]
                         scales[tile + i] = u8(selected[i])
 
@@ -133,25 +143,32 @@ def block_encoder(
                     stop = start + k
                     j = start
                     code = WORD(scales[tile + i])
+                    if not GIVEN and selected[i] > WORD(0xFF):
+                        codes[start:stop] = u8(0)  # the block is flushed
+                        continue
                     if code == WORD(0xFF):
                         codes[start:stop] = u8(f[NAN_BYTE])
                         continue
                     origin = WORD(WORD(f[ORIGIN] + code) - WORD(127))
                     # Below 1 (it wraps) a subnormal input may be a normal element.
                     has_room = WORD(origin - WORD(1)) < WORD(0x7FFFFFFF)
-                    if has_room and amax[i] < f[INFINITY] and f[ALWAYS_FULL] == WORD(0):
+                    if has_room and amax[i] < f[INFINITY]:
                         while j + LANES <= stop:
-                            encode_lanes(x, j, codes, origin, f, SOURCE, ROUNDING, FIXED, 0, LANES)
+                            encode_lanes(
+                                x, j, codes, origin, f, SOURCE, ROUNDING, FIXED, QUICK, LANES
+                            )
                             j += LANES
                         while j < stop:
-                            encode_lanes(x, j, codes, origin, f, SOURCE, ROUNDING, FIXED, 0, 1)
+                            encode_lanes(x, j, codes, origin, f, SOURCE, ROUNDING, FIXED, QUICK, 1)
                             j += 1
                     else:
                         while j + LANES <= stop:
-                            encode_lanes(x, j, codes, origin, f, SOURCE, ROUNDING, FIXED, 1, LANES)
+                            encode_lanes(
+                                x, j, codes, origin, f, SOURCE, ROUNDING, FIXED, SLOW, LANES
+                            )
                             j += LANES
                         while j < stop:
-                            encode_lanes(x, j, codes, origin, f, SOURCE, ROUNDING, FIXED, 1, 1)
+                            encode_lanes(x, j, codes, origin, f, SOURCE, ROUNDING, FIXED, SLOW, 1)
                             j += 1
 
     return encode_blocks
@@ -203,13 +220,14 @@ def block_decoder(fixed: int, parallel: bool) -> Callable[..., None]:
 
 @functools.cache
 def element_encoder(
-    name: str, width: int, rounding: int, fixed: int, parallel: bool
+    name: str, width: int, rounding: int, fixed: int, parts: int, parallel: bool
 ) -> Callable[..., None]:
     """Return ``kernel(x, codes, f)``: source words to element codes."""
     SOURCE, ROUNDING, FIXED = LOAD[name], rounding, fixed
     LANES, WORD, ORIGIN = VECTOR[width], word_type(width), int(P.ORIGIN)
+    PARTS = parts
 
-    key = f"{name}-r{rounding}{'-fixed' if fixed else ''}"
+    key = f"{name}-r{rounding}{'-fixed' * fixed}-{parts:02x}"
 
     @kernel(key=key, parallel=parallel)
     def encode_elements(x, codes, f):  # type: ignore[no-untyped-def]
@@ -221,21 +239,21 @@ def element_encoder(
             j = chunk * step
             stop = min(n, j + step)
             while j + LANES <= stop:
-                encode_lanes(x, j, codes, origin, f, SOURCE, ROUNDING, FIXED, 1, LANES)
+                encode_lanes(x, j, codes, origin, f, SOURCE, ROUNDING, FIXED, PARTS, LANES)
                 j += LANES
             while j < stop:
-                encode_lanes(x, j, codes, origin, f, SOURCE, ROUNDING, FIXED, 1, 1)
+                encode_lanes(x, j, codes, origin, f, SOURCE, ROUNDING, FIXED, PARTS, 1)
                 j += 1
 
     return encode_elements
 
 
 @functools.cache
-def element_decoder(fixed: int, parallel: bool) -> Callable[..., None]:
+def element_decoder(fixed: int, full: int, parallel: bool) -> Callable[..., None]:
     """Return ``kernel(codes, out, f)``: element codes to float32 bits."""
-    FIXED, LANES = fixed, VECTOR[32]
+    FIXED, FULL_FORM, LANES = fixed, full, VECTOR[32]
 
-    @kernel(key="fixed" if fixed else "float", parallel=parallel)
+    @kernel(key=f"{'fixed' if fixed else 'float'}{'-full' * full}", parallel=parallel)
     def decode_elements(codes, out, f):  # type: ignore[no-untyped-def]
         n = codes.shape[0]
         step = CHUNK * LANES
@@ -244,21 +262,21 @@ def element_decoder(fixed: int, parallel: bool) -> Callable[..., None]:
             j = chunk * step
             stop = min(n, j + step)
             while j + LANES <= stop:
-                decode_lanes(codes, j, out, u32(127), f, FIXED, 0, LANES)
+                decode_lanes(codes, j, out, u32(127), f, FIXED, FULL_FORM, LANES)
                 j += LANES
             while j < stop:
-                decode_lanes(codes, j, out, u32(127), f, FIXED, 0, 1)
+                decode_lanes(codes, j, out, u32(127), f, FIXED, FULL_FORM, 1)
                 j += 1
 
     return decode_elements
 
 
 @functools.cache
-def scale_encoder(name: str, width: int, parallel: bool) -> Callable[..., None]:
+def scale_encoder(name: str, width: int, tabled: int, parallel: bool) -> Callable[..., None]:
     """Return ``kernel(x, codes, f)``: source words to E8M0 codes."""
-    SOURCE, LANES = LOAD[name], VECTOR[width]
+    SOURCE, TABLED, LANES = LOAD[name], tabled, VECTOR[width]
 
-    @kernel(key=name, parallel=parallel)
+    @kernel(key=f"{name}{'-table' * tabled}", parallel=parallel)
     def encode_scales(x, codes, f):  # type: ignore[no-untyped-def]
         n = x.shape[0]
         step = CHUNK * LANES
@@ -267,10 +285,10 @@ def scale_encoder(name: str, width: int, parallel: bool) -> Callable[..., None]:
             j = chunk * step
             stop = min(n, j + step)
             while j + LANES <= stop:
-                encode_scale_lanes(x, j, codes, f, SOURCE, LANES)
+                encode_scale_lanes(x, j, codes, f, SOURCE, TABLED, LANES)
                 j += LANES
             while j < stop:
-                encode_scale_lanes(x, j, codes, f, SOURCE, 1)
+                encode_scale_lanes(x, j, codes, f, SOURCE, TABLED, 1)
                 j += 1
 
     return encode_scales

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from mxref.formats import BlockFormat, Kind
 from mxref.kernels import _across, _interpreted, _loops
 from mxref.kernels._jit import INTERPRETED, parallel_slot
-from mxref.kernels.params import SOURCES, block_parameters, rounding_code
+from mxref.kernels.params import block_parameters, encoder_parts, rounding_code
+from mxref.kernels.places import SOURCES
 from mxref.policy import Policy
 
 __all__ = ["MIN_COLUMNS", "dequantize", "encode_with_scale", "quantize"]
@@ -80,7 +81,7 @@ def _encode(
     if INTERPRETED:
         _interpreted.encode_blocks(bits, codes, scales, k, f, kind, rounding, fixed, given)
         return
-    variant = (source, kind.width, rounding, fixed, given)
+    variant = (source, kind.width, rounding, fixed, given, encoder_parts(fmt.element, policy))
     with parallel_slot(bits.size) as parallel:
         if inner == 1:
             _loops.block_encoder(*variant, parallel)(bits, codes, scales, k, f)

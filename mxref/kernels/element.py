@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mxref._choices import DecodeSubnormal
 from mxref.formats import ElementFormat, Kind, ScaleFormat
 from mxref.kernels import _interpreted, _loops
 from mxref.kernels._jit import INTERPRETED, parallel_slot
 from mxref.kernels.params import (
-    SOURCES,
     element_parameters,
+    encoder_parts,
     rounding_code,
     scale_parameters,
 )
+from mxref.kernels.places import SOURCES, P
 from mxref.policy import Policy
 
 __all__ = ["decode", "decode_scale", "encode", "encode_scale"]
@@ -40,8 +42,9 @@ def encode(
     if INTERPRETED:
         _interpreted.encode(bits, out, f, kind, rounding, fixed)
         return
+    variant = (source, kind.width, rounding, fixed, encoder_parts(element, policy)[1])
     with parallel_slot(bits.size) as parallel:
-        _loops.element_encoder(source, kind.width, rounding, fixed, parallel)(bits, out, f)
+        _loops.element_encoder(*variant, parallel)(bits, out, f)
 
 
 def decode(
@@ -59,8 +62,9 @@ def decode(
     if INTERPRETED:
         _interpreted.decode(codes, out, f, fixed)
         return
+    full = int(policy.decode_subnormal is not DecodeSubnormal.GRADUAL)
     with parallel_slot(codes.size) as parallel:
-        _loops.element_decoder(fixed, parallel)(codes, out, f)
+        _loops.element_decoder(fixed, full, parallel)(codes, out, f)
 
 
 def encode_scale(
@@ -73,13 +77,15 @@ def encode_scale(
         _interpreted.encode_scale(bits, out, f, kind)
         return
     with parallel_slot(bits.size) as parallel:
-        _loops.scale_encoder(source, kind.width, parallel)(bits, out, f)
+        _loops.scale_encoder(source, kind.width, int(f[P.TABLED]), parallel)(bits, out, f)
 
 
-def decode_scale(codes: NDArray[np.uint8], out: NDArray[np.uint32]) -> None:
+def decode_scale(codes: NDArray[np.uint8], policy: Policy, out: NDArray[np.uint32]) -> None:
     """Decode scale codes to float32 bits (MX-1.0/5.4/e8m0); shapes as for `decode`."""
     if INTERPRETED:
         _interpreted.decode_scale(codes, out)
-        return
-    with parallel_slot(codes.size) as parallel:
-        _loops.scale_decoder(parallel)(codes, out)
+    else:
+        with parallel_slot(codes.size) as parallel:
+            _loops.scale_decoder(parallel)(codes, out)
+    if policy.decode_subnormal is DecodeSubnormal.FLUSH_RESULT:
+        out[codes == 0] = 0  # 2**-127, the one scale that is subnormal in float32

@@ -58,6 +58,10 @@ class Machine(ABC):
         """Return one of the integers of the format and policy, in all lanes."""
 
     @abstractmethod
+    def lookup(self, index: Any) -> Any:
+        """Return, in each lane, the integer of the format and policy at its own place."""
+
+    @abstractmethod
     def minimum(self, a: Any, b: Any) -> Any:
         """Return the smaller of two unsigned words."""
 
@@ -160,6 +164,18 @@ class LlvmMachine(Machine):
         """Return one of the integers of the format and policy, in all lanes."""
         pointer = self.builder.gep(self._parameters, [ir.Constant(ir.IntType(64), index)])
         return self.splat(self.builder.load(pointer))
+
+    def lookup(self, index: LlvmWord) -> LlvmWord:
+        """Return, in each lane, the integer of the format and policy at its own place."""
+        found = ir.Constant(self.vector, ir.Undefined)
+        for lane in range(self.lanes):
+            place = ir.Constant(ir.IntType(32), lane)
+            offset = self.builder.extract_element(index.value, place)
+            if self.width < 64:
+                offset = self.builder.zext(offset, ir.IntType(64))
+            item = self.builder.load(self.builder.gep(self._parameters, [offset]))
+            found = self.builder.insert_element(found, item, place)
+        return LlvmWord(self.builder, found)
 
     def _call(self, name: str, result: ir.Type, arguments: list[ir.Value]) -> ir.Value:
         suffix = f"v{self.lanes}i{self.width}"
@@ -286,6 +302,10 @@ class NumpyMachine(Machine):
     def parameter(self, index: int) -> _NumpyWord:
         """Return one of the integers of the format and policy, in all lanes."""
         return _NumpyWord(np.asarray(self._parameters, self.dtype)[index : index + 1])
+
+    def lookup(self, index: _NumpyWord) -> _NumpyWord:
+        """Return, in each lane, the integer of the format and policy at its own place."""
+        return _NumpyWord(np.asarray(self._parameters, self.dtype)[index.value])
 
     def minimum(self, a: _NumpyWord, b: _NumpyWord | int) -> _NumpyWord:
         """Return the smaller of two unsigned words."""

@@ -9,33 +9,44 @@ MX-1.0/5.1/value, OFP8-1.0/overflow-sat, OFP8-1.0/overflow-ovf.
 
 from __future__ import annotations
 
+import enum
 from typing import Any
 
 from mxref.kernels.lanes import Machine
-from mxref.kernels.params import P
+from mxref.kernels.places import TABLE_LENGTH, P, table_start
+from mxref.kernels.rounding import DOWN, NEAREST_EVEN, UP, is_stochastic, round_by, round_with
 
 __all__ = [
-    "DOWN",
-    "NEAREST_AWAY",
-    "NEAREST_DOWN",
-    "NEAREST_EVEN",
-    "TOWARD_ZERO",
-    "TO_ODD",
-    "UP",
+    "COMPLETE",
+    "Part",
     "decode",
     "decode_across",
     "decode_scale",
     "encode",
     "encode_across",
     "encode_scale",
+    "look_up_scale",
     "magnitude",
     "select_scale",
     "widen_bfloat16",
     "widen_float16",
 ]
 
-# The order of mxref._choices.Rounding; tests/kernels/test_params.py holds the two together.
-NEAREST_EVEN, NEAREST_AWAY, NEAREST_DOWN, TOWARD_ZERO, UP, DOWN, TO_ODD = range(7)
+
+class Part(enum.IntFlag):
+    """Parts of the encoder beyond saturating ties of finite numbers, compiled in where needed."""
+
+    NORMALIZE = enum.auto()  # a subnormal input may be a normal element: `origin` is below 1
+    SPECIALS = enum.auto()  # NaN and infinity
+    OVERFLOW = enum.auto()  # OVF and its kin
+    DROP_ZERO = enum.auto()  # no negative zero
+    CUT_INPUT = enum.auto()  # flushed subnormals, a rectifier, no negative zero on input
+    INTERMEDIATE = enum.auto()  # double rounding
+    FLUSH = enum.auto()  # no subnormal results
+
+
+COMPLETE = ~Part(0)
+"""All parts; the parameters say which of them do anything."""
 
 MANTISSA_BITS = {32: 23, 64: 52}
 _FLOAT32_NAN = 0x7FC00000
@@ -87,29 +98,15 @@ def _normalize(o: Machine, significand: Any) -> tuple[Any, Any]:
     return significand << distance, distance
 
 
-def _round(o: Machine, significand: Any, shift: Any, sign: Any, rounding: int) -> Any:
-    """Drop `shift` bits (1 to width - 1)."""
-    below = o.constant(-1) >> (o.constant(o.width) - shift)  # mask of the dropped bits
-    match rounding:
-        case 0:  # NEAREST_EVEN
-            increment = (below >> 1) + ((significand >> shift) & 1)
-        case 1:  # NEAREST_AWAY
-            increment = (below >> 1) + 1
-        case 2:  # NEAREST_DOWN
-            increment = below >> 1
-        case 3:  # TOWARD_ZERO
-            return significand >> shift
-        case 4:  # UP: away from zero for positive numbers
-            increment = below & (sign - 1)
-        case 5:  # DOWN
-            increment = below & (o.constant(0) - sign)
-        case _:  # TO_ODD
-            return (significand >> shift) | o.minimum(significand & below, 1)
-    return (significand + increment) >> shift
-
-
 def encode(
-    o: Machine, bits: Any, origin: Any, *, rounding: int, is_fixed: bool, is_full: bool
+    o: Machine,
+    bits: Any,
+    origin: Any,
+    *,
+    rounding: int,
+    is_fixed: bool,
+    parts: int,
+    random: Any = None,
 ) -> Any:
     """Encode source words as element codes.
 
@@ -119,49 +116,102 @@ def encode(
         Exponent field at which a value, once scaled, has the element's emin. Dividing by a power
         of two only moves it.
     rounding : int
-        One of the constants above.
+        One of the constants of ``rounding``.
     is_fixed : bool
         Two's complement element.
-    is_full : bool
-        False for the short form, right where every lane is finite, `origin` is 1 or more, values
-        saturate and -0 is kept.
+    parts : int
+        Members of `Part`, put together.
+    random : word, optional
+        R, for a stochastic mode.
     """
     # CLASSIFY
     sign = bits >> (o.width - 1)
     size = magnitude(o, bits)
+    if parts & Part.CUT_INPUT:
+        size, sign = _cut_input(o, size, sign)
+    input_sign = sign
     significand, field = _significand(o, size)
 
     # SCALE
-    if is_full and o.width == 32:  # float64 cannot reach this: its fields start far below E8M0's
+    if parts & (Part.NORMALIZE | Part.INTERMEDIATE) and o.width == 32:
+        # float64 cannot reach this: its fields start far below those of E8M0.
         significand, distance = _normalize(o, significand)
         field = field + _LIFT - distance
         origin = origin + _LIFT
+    if parts & Part.INTERMEDIATE:
+        significand, field, size = _pass_through(o, significand, field, size, origin)
 
     # ALIGN: `rise` binades above emin a code grows by whole mantissas; below emin bits drop out
     top = o.maximum(field, origin)
     rise = top - origin
-    drop = o.minimum(top - field, o.parameter(P.DROP_LIMIT))
+    drop = top - field
 
     # ROUND: a carry out of the mantissa lands in the exponent, which is the next code up
-    rounded = _round(o, significand, o.parameter(P.SHIFT) + drop, sign, rounding)
+    if is_stochastic(rounding):
+        shift = o.parameter(P.SHIFT) + drop
+        rounded = round_with(o, significand, shift, random, rounding)
+    else:
+        shift = o.parameter(P.SHIFT) + o.minimum(drop, o.parameter(P.DROP_LIMIT))
+        rounded = round_by(o, significand, shift, sign, rounding)
     code = (rise << o.parameter(P.MANTISSA)) + rounded
+    if parts & Part.FLUSH:
+        code = o.where_above(o.parameter(P.FLUSH_BELOW), code, 0, code)
 
     # OVERFLOW
     limit = o.parameter(P.MAX_CODE)
     if is_fixed:
         limit = limit + (sign & o.parameter(P.INT8_EXTRA))
-    if not is_full:
-        code = o.minimum(code, limit)
-    else:
+    if parts & Part.OVERFLOW:
         code, sign = _overflow(o, code, limit, sign, rounding)
-        code, sign = _specials(o, size, code, limit, sign, bits >> (o.width - 1))
+    else:
+        code = o.minimum(code, limit)
+    if parts & Part.SPECIALS:
+        code, sign = _specials(o, size, code, limit, sign, input_sign)
 
     # PACK
     if is_fixed:
         return (code ^ (o.constant(0) - sign)) + sign  # two's complement; the store keeps 8 bits
-    if is_full:
+    if parts & Part.DROP_ZERO:
         sign = sign & (o.minimum(code, 1) | o.parameter(P.KEEP_ZERO))
     return code | (sign << o.parameter(P.SIGN_SHIFT))
+
+
+def _cut_input(o: Machine, size: Any, sign: Any) -> tuple[Any, Any]:
+    """Flush subnormal inputs, rectify, and drop the sign of an input zero, where asked for."""
+    size = o.where_above(o.parameter(P.INPUT_MIN), size, 0, size)
+    rectified = sign & o.parameter(P.RELU)
+    cut = o.where_above(size, o.parameter(P.INFINITY), 0, rectified)  # a NaN loses its sign only
+    size = o.where_equal(cut, 1, 0, size)
+    sign = sign ^ rectified
+    return size, o.where_equal(size, 0, sign & o.parameter(P.KEEP_INPUT_ZERO), sign)
+
+
+def _pass_through(
+    o: Machine, significand: Any, field: Any, size: Any, origin: Any
+) -> tuple[Any, Any, Any]:
+    """Round the scaled value to the type of the intermediate (OP-SCALED-INTERMEDIATE).
+
+    The result is counted in steps of the intermediate, which is how the rest reads it: a value
+    that is subnormal there lies at or below the element's own emin.
+    """
+    least = origin + o.parameter(P.INTER_ORIGIN)  # the field of the intermediate's emin
+    top = o.maximum(field, least)
+    drop = o.minimum(top - field, o.parameter(P.INTER_LIMIT))
+    base = o.parameter(P.INTER_SHIFT)
+    # One more bit on both sides, because a shift by zero is no rounding.
+    rounded = round_by(o, significand << 1, base + drop + 1, significand, NEAREST_EVEN)
+    # Beyond the largest finite value it is an infinity.
+    reached = (top << 1) + (rounded >> o.parameter(P.INTER_CARRY))
+    last = (least + o.parameter(P.INTER_SPAN)) << 1
+    infinity = o.parameter(P.INFINITY)
+    over = o.where_above(reached, last, infinity, size)
+    over = o.where_above(infinity, size, over, size)
+    is_used = o.parameter(P.INTER_USED)
+    return (
+        o.where_equal(is_used, 1, rounded << base, significand),
+        o.where_equal(is_used, 1, top, field),
+        o.where_equal(is_used, 1, over, size),
+    )
 
 
 def encode_across(o: Machine, bits: Any, scale_code: Any, **options: Any) -> Any:
@@ -179,9 +229,9 @@ def _overflow(o: Machine, code: Any, limit: Any, sign: Any, rounding: int) -> tu
         inward = sign ^ 1
     beyond = o.where_equal(inward, 1, limit, o.parameter(P.OVERFLOW_CODE))
     beyond = o.where_equal(o.parameter(P.OVERFLOW_CODE), o.parameter(P.MAX_CODE), limit, beyond)
-    keep = o.where_equal(beyond, limit, 1, o.parameter(P.OVERFLOW_KEEP))
-    kept = o.where_above(code, limit, sign & keep, sign)
-    return o.where_above(code, limit, beyond, code), kept
+    special = (sign & o.parameter(P.OVERFLOW_KEEP)) ^ o.parameter(P.OVERFLOW_FLIP)
+    changed = o.where_equal(beyond, limit, sign, special)
+    return o.where_above(code, limit, beyond, code), o.where_above(code, limit, changed, sign)
 
 
 def _specials(
@@ -191,11 +241,13 @@ def _specials(
     infinity = o.parameter(P.INFINITY)
     inf_code = o.parameter(P.INF_CODE)
     inf_code = o.where_equal(inf_code, o.parameter(P.MAX_CODE), limit, inf_code)
-    inf_sign = o.where_equal(inf_code, limit, 1, o.parameter(P.OVERFLOW_KEEP)) & input_sign
+    inf_sign = (input_sign & o.parameter(P.OVERFLOW_KEEP)) ^ o.parameter(P.OVERFLOW_FLIP)
+    inf_sign = o.where_equal(inf_code, limit, input_sign, inf_sign)
     nan_sign = (input_sign & o.parameter(P.NAN_KEEP)) ^ o.parameter(P.NAN_FLIP)
     code = o.where_equal(size, infinity, inf_code, code)
     sign = o.where_equal(size, infinity, inf_sign, sign)
-    nan_code = o.parameter(P.NAN_CODE)
+    second = size >> (MANTISSA_BITS[o.width] - 2)  # below the quiet bit of the payload
+    nan_code = o.parameter(P.NAN_CODE) | (second & o.parameter(P.NAN_PAYLOAD))
     extended = nan_code + (nan_sign & o.parameter(P.INT8_EXTRA))
     nan_code = o.where_equal(nan_code, o.parameter(P.MAX_CODE), extended, nan_code)
     code = o.where_above(size, infinity, nan_code, code)
@@ -222,7 +274,27 @@ def select_scale(o: Machine, amax: Any) -> Any:
     return o.where_equal(amax, 0, o.parameter(P.ZERO_CODE), code)
 
 
-def encode_scale(o: Machine, bits: Any) -> Any:
+def look_up_scale(o: Machine, amax: Any) -> Any:
+    """Select the scale code for a finite amax by the table of its exponent.
+
+    For every policy whose scale is a function of amax alone; ``tables`` has the tables. A code
+    above 0xFF asks for a block of zeros under its low eight bits.
+    """
+    mantissa_bits = MANTISSA_BITS[o.width]
+    significand, field = _significand(o, amax)
+    significand, distance = _normalize(o, significand)
+    fraction = significand & ((1 << mantissa_bits) - 1)
+    place = field - distance + table_start(o.width)
+    first = o.lookup(place)
+    second = o.lookup(place + TABLE_LENGTH[o.width])
+    codes = o.lookup(place + (TABLE_LENGTH[o.width] << 1))
+    code = o.where_above(second, fraction, (codes >> 9) & 0x1FF, codes >> 18)
+    code = o.where_above(first, fraction, codes & 0x1FF, code)
+    code = o.where_above(o.parameter(P.OVER_WORD), amax, code, o.parameter(P.OVER_CODE))
+    return o.where_equal(amax, 0, o.parameter(P.ZERO_CODE), code)
+
+
+def encode_scale(o: Machine, bits: Any, *, is_tabled: bool) -> Any:
     """Encode source words as E8M0 codes: the scalar cast (OP-E8M0-CAST)."""
     # CLASSIFY
     sign = bits >> (o.width - 1)
@@ -230,7 +302,8 @@ def encode_scale(o: Machine, bits: Any) -> Any:
     infinity = o.parameter(P.INFINITY)
 
     # SCALE, ALIGN, ROUND and OVERFLOW of a number are those of scale selection with emax 0
-    code = select_scale(o, o.where_above(infinity, size, size, 0))
+    select = look_up_scale if is_tabled else select_scale
+    code = select(o, o.where_above(infinity, size, size, 0))
 
     # PACK
     code = o.where_equal(size, infinity, o.parameter(P.SCALE_INF_CODE), code)
@@ -254,6 +327,8 @@ def decode(o: Machine, code: Any, scale_code: Any, *, is_fixed: bool, is_full: b
     size = code & o.parameter(P.MAGNITUDE_MASK)
     if is_fixed:
         size = ((size ^ (o.constant(0) - sign)) + sign) & 0xFF
+    if is_full:
+        size = o.where_above(o.parameter(P.DECODE_FLUSH_BELOW), size, 0, size)
 
     # ALIGN: shift a subnormal until its leading one is where the implicit one would be
     distance = o.maximum(o.leading_zeros(size), o.constant(31) - mantissa)
@@ -266,6 +341,8 @@ def decode(o: Machine, code: Any, scale_code: Any, *, is_fixed: bool, is_full: b
     in_range = (normal << shift) + (rebias << 23)
     bits = _place(o, normal, mantissa, rebias) if is_full else in_range
     bits = o.where_equal(size, 0, 0, bits)
+    if is_full:
+        bits = o.where_above(o.parameter(P.DECODE_RESULT_MIN), bits, 0, bits)
 
     # PACK
     special = o.where_equal(size, o.parameter(P.DECODE_INF), _FLOAT32_INF, _FLOAT32_NAN)

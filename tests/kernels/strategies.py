@@ -17,9 +17,23 @@ DTYPES = {
     "bfloat16": (np.dtype(ml_dtypes.bfloat16), np.dtype(np.uint16), 8, 7),
 }
 
-# Fields whose every choice can be compared; "raise" has tests of its own.
+# Draws and searches, and what compiles a kernel of its own, have tests of their own in
+# test_twins_policies.py; so has "raise".
+_ELSEWHERE = {
+    "scale_rule": {"stochastic", "mse", "mae"},
+    "rounding": {"stochastic-a", "stochastic-b", "stochastic-c"},
+    "neg_zero": {"drop-input"},
+    "relu": {"on"},
+    "input_subnormal": {"flush"},
+    "element_subnormal": {"flush"},
+    "scaled_intermediate": {"float32", "bfloat16", "float16"},
+}
 _CHOICES = {
-    f.name: [str(member) for member in type(f.default) if str(member) != "raise"]
+    f.name: [
+        str(member)
+        for member in type(f.default)
+        if str(member) not in {"raise"} | _ELSEWHERE.get(f.name, set())
+    ]
     for f in fields(Policy)
 }
 

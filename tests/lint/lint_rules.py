@@ -44,10 +44,12 @@ def report(file: str, findings: list[Finding]) -> str:
 # this line, never those below. Top-level private helpers (mxref/_errors.py, ...) are in layer 0.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("formats", "clauses"),
+    ("profiles",),
     ("policy",),
     ("exact",),
     ("kernels",),
-    ("arrays", "mxarray", "traversal", "matmul", "layouts"),
+    ("arrays", "casts", "mxarray", "randomness", "refusals", "traversal", "matmul", "layouts"),
+    ("sweep", "differences"),
     ("faults",),
     ("vectors",),
     ("check", "show"),
