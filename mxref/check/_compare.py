@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mxref import arrays
+from mxref.check._elements import encode_given
 from mxref.check._problem import Piece, Problem
 from mxref.faults.encoder import as_float64
 from mxref.policy import Policy
@@ -94,6 +95,8 @@ def without_refusals(policy: Policy) -> Policy:
         changes["scale_inf"] = "nan-scale"
     if policy.nan_element == "raise":
         changes["nan_element"] = "pos-max"
+    if policy.inf_element == "raise":
+        changes["inf_element"] = "clamp"
     return policy.replace(**changes) if changes else policy
 
 
@@ -144,7 +147,7 @@ def _add_scales(
 def _add_elements(
     result: Comparison, problem: Problem, piece: Piece, rows: NDArray[np.intp], policy: Policy
 ) -> None:
-    expected = arrays.encode_with_scale(piece.x, piece.scales[:, None], problem.fmt, -1, policy)
+    expected = encode_given(piece.x, piece.scales, problem.fmt, policy)
     differs = element_differences(expected, piece)
     hidden = piece.scales == NAN_SCALE
     result.silent_codes += int((expected[hidden] != piece.codes[hidden]).sum())

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mxref import _choices as choice
 from mxref import arrays
 from mxref.check._problem import Piece
 from mxref.faults._stack import stack
@@ -22,6 +21,7 @@ from mxref.faults.decode import (
 )
 from mxref.faults.encoder import Bools
 from mxref.faults.layout import LayoutModel, layout_models
+from mxref.faults.legal import explanations
 from mxref.formats import BlockFormat
 from mxref.policy import Policy
 
@@ -109,35 +109,38 @@ def search_decoders(sample: Piece, target: Target, base: Policy) -> list[DecodeH
 
     def ranked(found: Iterable[DecodeHypothesis]) -> list[DecodeHypothesis]:
         def rank(h: DecodeHypothesis) -> tuple[int, int, int]:
-            parts = len(h.models) + (h.layout is not None)
+            # A flush counts as much as a fault: data that cannot tell a flush from D9 show D9.
+            flushes = h.policy.decode_subnormal != base.decode_subnormal
+            parts = len(h.models) + (h.layout is not None) + flushes
             return h.residual, parts, len(h.policy.diff(base))
 
         return sorted(found, key=rank)
 
     found = ranked(judged(policy) for policy in _policies(base))
-    if found[0].residual == 0:
+    if found[0].residual == 0 and found[0].policy.decode_subnormal == base.decode_subnormal:
         return found
-    policy = found[0].policy
+    # What looks like a flush may be a fault, so that the search goes on without it as well.
+    expected = found[0].policy.replace(decode_subnormal=base.decode_subnormal)
+    policies = dict.fromkeys((expected, found[0].policy))
     models = (*_read_off(sample, target, base), *target.models())
     orders = () if target.lone else layout_models(target.fmt)
-    found = ranked([*found, *(judged(policy, (), order) for order in orders)])
+    found = ranked([*found, *(judged(p, (), order) for p in policies for order in orders)])
     layout = found[0].layout
-    found = ranked([*found, *(judged(policy, (model,), layout) for model in models)])
+    found = ranked([*found, *(judged(p, (m,), layout) for p in policies for m in models)])
     for _ in range(_MOST_FAULTS - 1):
         if found[0].residual == 0:
             break
         beam = [h for h in found[:_BEAM] if h.models]
-        more = (judged(policy, (*h.models, m), layout) for h in beam for m in models)
+        more = (judged(h.policy, (*h.models, m), layout) for h in beam for m in models)
         found = ranked([*found, *more])
     return found
 
 
 def _policies(base: Policy) -> Iterator[Policy]:
-    """The base first, then every other pair of choices."""
-    overflows = dict.fromkeys((base.decode_overflow, *choice.DecodeOverflow))
-    nans = dict.fromkeys((base.decode_nan, *choice.DecodeNan))
-    for overflow, nan in itertools.product(overflows, nans):
-        yield base.replace(decode_overflow=overflow, decode_nan=nan)
+    """The base first, then every other combination of choices."""
+    fields = ("decode_subnormal", "decode_overflow", "decode_nan")
+    for chosen in itertools.product(*(explanations(base, field) for field in fields)):
+        yield base.replace(**dict(zip(fields, chosen, strict=True)))
 
 
 def _read_off(sample: Piece, target: Target, base: Policy) -> Iterator[DecodeModel]:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mxref import _choices as choice
 from mxref import arrays
 from mxref.check._findings import choice_finding, fault_finding
 from mxref.check._witness import bits_of, number, scale_value
@@ -16,16 +15,19 @@ from mxref.check.report import Finding, Mismatches, Report, Verdict, Witness
 from mxref.faults._stack import stack
 from mxref.faults.e8m0 import CastModel, E8M0Cast, cast_models
 from mxref.faults.encoder import Bools, Bytes, as_float64
+from mxref.faults.legal import explanations
 from mxref.policy import Policy, get_policy
 
 __all__ = ["judge_casts"]
 
-_FIELDS: tuple[tuple[str, Any], ...] = (
-    ("e8m0_rounding", choice.E8M0Rounding),
-    ("e8m0_zero", choice.E8M0Zero),
-    ("e8m0_negative", choice.E8M0Negative),
-    ("e8m0_inf", choice.E8M0Inf),
-    ("e8m0_overflow", choice.E8M0Overflow),
+_FIELDS = (
+    "e8m0_rounding",
+    "e8m0_zero",
+    "e8m0_negative",
+    "e8m0_inf",
+    "e8m0_overflow",
+    "e8m0_subnormal",
+    "e8m0_underflow",
 )
 _CHUNK = 1 << 20
 
@@ -97,8 +99,11 @@ class _Casts:
         beyond = (np.abs(x) > 2.0**127) & ~inf
         signed = negative & (base.e8m0_negative == "nan")
         ordinary = ~(nan | inf | beyond | signed) & (x != 0)
+        is_low = np.abs(x) < 2.0**-126
         return {
-            "e8m0_rounding": ordinary,
+            "e8m0_rounding": ordinary & ~is_low,
+            "e8m0_subnormal": ordinary & is_low & (np.abs(x) >= 2.0**-127),
+            "e8m0_underflow": ordinary & (np.abs(x) < 2.0**-127),
             "e8m0_zero": x == 0,
             "e8m0_negative": negative & ~inf,
             "e8m0_inf": x == np.inf,
@@ -108,13 +113,15 @@ class _Casts:
     def explain(self, base: Policy) -> tuple[Policy, tuple[CastModel, ...], int]:
         """The policy and faults that leave the fewest mismatches, and how many they leave."""
         policy, classes = base, self.classes(base.replace(e8m0_negative="nan"))
-        for field, choices in _FIELDS:
-            options = dict.fromkeys((getattr(base, field), *choices))
-            trials = [policy.replace(**{field: option}) for option in options]
+        for field in _FIELDS:
+            trials = [policy.replace(**{field: c}) for c in explanations(base, field)]
             policy = min(trials, key=lambda p: self.missed(E8M0Cast(p), classes[field]))
         best: tuple[Policy, tuple[CastModel, ...], int]
         best = (policy, (), self.missed(E8M0Cast(policy)))
-        trials = [policy, *(policy.replace(e8m0_rounding=r) for r in choice.E8M0Rounding)]
+        roundings = explanations(base, "e8m0_rounding")
+        # A fault in the lowest binade may have misled the inference of that choice.
+        low = {f: str(getattr(base, f)) for f in ("e8m0_subnormal", "e8m0_underflow")}
+        trials = [policy, *(policy.replace(e8m0_rounding=r, **low) for r in roundings)]
         for trial in dict.fromkeys(trials):
             for models in self._combinations():
                 if best[2] == 0:
@@ -125,7 +132,7 @@ class _Casts:
         return best
 
     def _combinations(self) -> Iterator[tuple[CastModel, ...]]:
-        models = cast_models()
+        models = [m for m in cast_models() if not m.legal_change]
         yield from ((m,) for m in models)
         yield from ((a, b) for i, a in enumerate(models) for b in models[i + 1 :] if a.id != b.id)
 
@@ -187,6 +194,7 @@ class _Casts:
             "e8m0_negative": "negative number",
             "e8m0_inf": "infinity",
             "e8m0_overflow": "number beyond 2^127",
+            "e8m0_underflow": "number below 2^-127",
         }
         missing = [name for field, name in names.items() if not classes[field].any()]
         if not missing:

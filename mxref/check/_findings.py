@@ -7,12 +7,23 @@ from collections.abc import Mapping
 from mxref.check.report import Finding, Witness
 from mxref.clauses import CLAUSES
 from mxref.faults.catalogue import FAULTS
+from mxref.faults.legal import forbidden
 from mxref.formats import ElementFormat
 from mxref.policy import OPEN_POINT_OF, Policy
 
-__all__ = ["ELEMENT_FIELDS", "SCALE_FIELDS", "choice_finding", "fault_finding", "is_forbidden"]
+__all__ = ["ELEMENT_FIELDS", "SCALE_FIELDS", "choice_finding", "fault_finding"]
 
-SCALE_FIELDS = ("scale_rule", "scale_above", "scale_nan", "scale_inf", "scale_zero_block")
+SCALE_FIELDS = (
+    "scale_rule",
+    "scale_quotient",
+    "scale_amax",
+    "scale_subnormal",
+    "scale_above",
+    "scale_nan",
+    "scale_inf",
+    "scale_zero_block",
+    "input_subnormal",
+)
 ELEMENT_FIELDS = (
     "rounding",
     "fp8_overflow",
@@ -20,6 +31,9 @@ ELEMENT_FIELDS = (
     "nan_payload",
     "neg_zero",
     "int8_min",
+    "input_subnormal",
+    "relu",
+    "scale_below",
 )
 
 # Choices that the catalogue has a name for: (field, choice) -> (id, variant).
@@ -30,16 +44,14 @@ _NAMED: Mapping[tuple[str, str], tuple[str, str]] = {
     ("rounding", "nearest-down"): ("E1", "ties toward zero"),
     ("rounding", "toward-zero"): ("E2", ""),
     ("neg_zero", "drop"): ("E19", ""),
+    ("neg_zero", "drop-input"): ("E19", "an input of -0 only"),
+    ("fp8_overflow", "propagate"): ("E16", "infinity kept while finite values saturate"),
+    ("e8m0_rounding", "nearest-even"): ("S9", "a tie goes to the even code"),
     ("int8_min", "used"): ("E15", "-128 is produced, -127 was expected"),
     ("int8_min", "unused"): ("E15", "-127 is produced, -128 was expected"),
     ("fp8_overflow", "overflow"): ("E13", "NaN or infinity where saturation was expected"),
     ("fp8_overflow", "saturate"): ("E13", "saturation where NaN or infinity was expected"),
 }
-
-
-def is_forbidden(field: str, value: str, element: ElementFormat) -> bool:
-    """Whether a clause forbids a choice for a format: OFP8-1.0/sign wants FP8 to keep the sign."""
-    return field == "neg_zero" and value == "drop" and element.is_fp8
 
 
 def choice_finding(
@@ -63,10 +75,15 @@ def choice_finding(
     named = ("S10", found) if field == "scale_rule" else ("", "")
     fault_id, detail = _NAMED.get((field, found), named)
     declare = f"Declare {field}={found} if it is intended."
-    legal = element is None or not is_forbidden(field, found, element)
-    if fault_id:
+    banned = forbidden(field, found, element)
+    legal = banned is None
+    if banned is not None:
+        fault = FAULTS[banned.fault]
+        fault_id, effect = banned.fault, f"{fault.effect} {banned.clause} does not allow it."
+        texts = fault.title, fault.seen_in, effect, fault.repair
+    elif fault_id:
         fault = FAULTS[fault_id]
-        repair = f"{declare} Otherwise: {fault.repair}" if legal else fault.repair
+        repair = f"{declare} Otherwise: {fault.repair}"
         texts = fault.title, fault.seen_in, fault.effect, repair
     else:
         fault_id = OPEN_POINT_OF[field]

@@ -32,8 +32,8 @@ from mxref.check.diagnose import (
 )
 from mxref.check.infer import scale_differences
 from mxref.check.report import Finding, Witness
-from mxref.faults.encoder import Bools, Bytes, as_float64
-from mxref.faults.scale import BlockStats, block_stats, with_neighbours
+from mxref.faults.encoder import Bools, Bytes
+from mxref.faults.stats import BlockStats, block_stats, with_neighbours
 from mxref.policy import Policy
 
 __all__ = ["Stage", "judge_elements", "judge_scales", "plane_stats"]
@@ -225,7 +225,7 @@ def _search(problem: Problem, sample: Piece, base: Policy) -> list[ElementHypoth
         whole = np.flatnonzero(sample.used.all(1))
         sample = sample.rows(whole) if len(whole) else sample
     search = ElementSearch(
-        as_float64(sample.x),
+        sample.x,
         sample.scales,
         sample.codes,
         problem.fmt,

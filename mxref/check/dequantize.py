@@ -27,7 +27,7 @@ __all__ = ["as_values", "dequantize", "judge_values", "pins_nan_bits"]
 
 _SAMPLE_LANES = 1 << 15
 _SEARCHED = 1 << 20
-_FIELDS = ("decode_overflow", "decode_nan")
+_FIELDS = ("decode_overflow", "decode_nan", "decode_subnormal")
 
 
 def dequantize(

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mxref import _choices as choice
-from mxref import arrays
+from mxref.check._elements import encode_given, with_flushed_blocks
 from mxref.check.infer import infer_element_policy, infer_scale_policy, scale_differences
 from mxref.faults._stack import stack
 from mxref.faults.element import ElementModel, compose, element_models
-from mxref.faults.encoder import Bytes, Floats
+from mxref.faults.encoder import Bools, Bytes
 from mxref.faults.layout import LayoutModel, layout_models
-from mxref.faults.scale import BlockStats, ScaleModel, Selector
+from mxref.faults.legal import explanations
+from mxref.faults.scale import ScaleModel, Selector
 from mxref.faults.scale_models import scale_models
+from mxref.faults.stats import BlockStats, block_stats
 from mxref.formats import BlockFormat
 from mxref.policy import Policy
 
@@ -104,7 +106,8 @@ def search_scales(
 
 
 def _rules(base: Policy, inferred: Policy) -> list[str]:
-    return list(dict.fromkeys(map(str, (base.scale_rule, inferred.scale_rule, *choice.ScaleRule))))
+    rules = explanations(base, "scale_rule")
+    return list(dict.fromkeys((rules[0], str(inferred.scale_rule), *rules)))
 
 
 def _scale_rank(hypothesis: ScaleHypothesis, base: Policy) -> tuple[int, int, int]:
@@ -129,8 +132,9 @@ class ElementHypothesis:
         if self.models:
             encoder = compose(self.models)(fmt.element, self.policy)
             codes = encoder.encode(x, scales[:, None])
+            codes = with_flushed_blocks(codes, x, scales, fmt, self.policy)
         else:
-            codes = arrays.encode_with_scale(x, scales[:, None], fmt, -1, self.policy)
+            codes = encode_given(x, scales, fmt, self.policy)
         return codes if self.layout is None else self.layout.apply(codes)
 
 
@@ -139,8 +143,8 @@ class ElementSearch:
 
     Parameters
     ----------
-    x : ndarray of float64, shape (n, k)
-        Blocks of values.
+    x : ndarray, shape (n, k)
+        Blocks of values of any source type.
     scales : ndarray of uint8, shape (n,)
         Emitted scale codes. Blocks with the scale NaN are left out.
     given : ndarray of uint8, shape (n, k)
@@ -149,12 +153,13 @@ class ElementSearch:
     base : Policy
         Preferred where the data are silent.
     has_layout : bool
-        Whether the order of the codes in a block may be wrong.
+        Whether there are blocks: then the order of the codes in one may be wrong, and a block
+        may be flushed.
     """
 
     def __init__(
         self,
-        x: Floats,
+        x: NDArray[Any],
         scales: Bytes,
         given: Bytes,
         fmt: BlockFormat,
@@ -165,6 +170,7 @@ class ElementSearch:
         keep = scales != _NAN_SCALE
         self.x, self.scales, self.given = x[keep], scales[keep], given[keep]
         self.fmt, self.base = fmt, base
+        self.lone = not has_layout
         self.layouts = layout_models(fmt) if has_layout else ()
         self.models = [m for m in element_models(fmt.element) if not m.legal_change]
 
@@ -190,11 +196,29 @@ class ElementSearch:
 
     def _plain(self, layout: LayoutModel | None) -> ElementHypothesis:
         given = self.given if layout is None else layout.undo(self.given)
-        scales = np.broadcast_to(self.scales[:, None], given.shape)
+        base, left = self.base, np.ones(len(given), np.bool_)
+        if self.has_flushed_blocks(given):
+            base = base.replace(scale_below="flush-block")
+        if base.scale_below == "flush-block":  # those blocks show nothing else
+            left = ~self._flushed(base)
+        scales = np.broadcast_to(self.scales[:, None], given.shape)[left]
         policy = infer_element_policy(
-            self.x.ravel(), scales.ravel(), given.ravel(), self.fmt.element, self.base
+            self.x[left].ravel(), scales.ravel(), given[left].ravel(), self.fmt.element, base
         )
         return self._judged(policy, (), layout)
+
+    def has_flushed_blocks(self, given: Bytes) -> bool:
+        """Whether all blocks whose scale lies below the range are zeros, and should not be."""
+        if self.lone or not (self.scales == 0).any():
+            return False
+        flushed = self._flushed(self.base.replace(scale_below="flush-block"))
+        if given[flushed].any():
+            return False
+        return bool(encode_given(self.x[flushed], self.scales[flushed], self.fmt, self.base).any())
+
+    def _flushed(self, policy: Policy) -> Bools:
+        flushed = Selector(self.fmt, policy).flushed(block_stats(self.x))
+        return np.asarray(flushed & (self.scales == 0))
 
     def _judged(
         self, policy: Policy, models: tuple[ElementModel, ...], layout: LayoutModel | None
@@ -224,7 +248,8 @@ class ElementSearch:
         return self.base.replace(nan_element=inferred.nan_element, nan_payload=inferred.nan_payload)
 
     def _other_roundings(self, start: ElementHypothesis) -> Iterable[Policy]:
-        return (start.policy.replace(rounding=r) for r in choice.Rounding)
+        rules = explanations(start.policy, "rounding")
+        return (start.policy.replace(rounding=r) for r in rules)
 
     def _ranked(self, found: Iterable[ElementHypothesis]) -> list[ElementHypothesis]:
         def rank(h: ElementHypothesis) -> tuple[int, int, int]:

@@ -43,7 +43,8 @@ def encode(
     Raises
     ------
     TypeError, ValueError
-        If dtypes, shapes, names or codes do not fit.
+        If dtypes, shapes, names or codes do not fit; if the policy's rounding is stochastic
+        (OP-ELEM-STOCHASTIC), which cannot be judged yet.
 
     Notes
     -----

@@ -9,21 +9,23 @@ silent. The composed policy is a hypothesis: the caller verifies it on all data.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
-from enum import StrEnum
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mxref import _choices as choice
-from mxref.faults.encoder import Bools, Bytes, Encoder, Floats
-from mxref.faults.scale import BlockStats, Selector
+from mxref.faults.encoder import Bools, Bytes, Encoder, as_float64, least_normal
+from mxref.faults.legal import explanations
+from mxref.faults.scale import Selector
+from mxref.faults.stats import BlockStats
 from mxref.formats import BlockFormat, ElementFormat, Kind
 from mxref.policy import Policy
 
 __all__ = ["infer_element_policy", "infer_scale_policy", "scale_differences"]
 
 _NAN = 0xFF
+_LEAST_LIMIT = 125  # some clamp there already: exponents beyond show scale_above, no rule
 
 
 # --- scale ------------------------------------------------------------------------------------
@@ -63,7 +65,7 @@ def infer_scale_policy(
     def zeros_missed(candidate: Policy) -> int:
         return int(np.count_nonzero(given[zero] != Selector(fmt, candidate).zero_code()))
 
-    policy = _best(policy, "scale_zero_block", choice.ScaleZeroBlock, zeros_missed)
+    policy = _best(policy, "scale_zero_block", zeros_missed)
     odd = np.flatnonzero(stats.has_nan | stats.has_inf)
     if len(odd):
         # Where NaN is ignored, these blocks show the rule as well.
@@ -82,22 +84,31 @@ def _infer_rule(
 ) -> tuple[Policy, tuple[str, ...]]:
     if not len(given):
         return base, (str(base.scale_rule),)
-    missed: dict[str, int] = {}
-    for rule in (base.scale_rule, *choice.ScaleRule):
-        selector = Selector(fmt, base.replace(scale_rule=rule))
-        exponent = selector.exponent(stats.amax)
-        differs = (selector.to_code(exponent) != given) & (exponent <= fmt.scale.emax)
-        missed.setdefault(str(rule), int(differs.sum()))
+
+    def differing(policy: Policy) -> Bools:
+        """Misses, those aside that the choice at the upper end decides."""
+        selector = Selector(fmt, policy)
+        is_high = selector.exponent(stats.amax) > _LEAST_LIMIT
+        return np.asarray((selector.select(stats) != given) & ~is_high)
+
+    missed = {
+        rule: int(differing(base.replace(scale_rule=rule)).sum())
+        for rule in explanations(base, "scale_rule")
+    }
     best = min(missed, key=lambda rule: missed[rule])  # the first of equals, hence the base's
-    policy = base.replace(scale_rule=best)
-    above = Selector(fmt, policy).exponent(stats.amax) > fmt.scale.emax
+    policy, fewest = base.replace(scale_rule=best), missed[best]
+    for field in ("scale_quotient", "scale_amax", "scale_subnormal", "input_subnormal"):
+        if fewest == 0:
+            break
+        policy = _best(policy, field, lambda p: int(differing(p).sum()))
+        fewest = int(differing(policy).sum())
+    high = np.flatnonzero(Selector(fmt, policy).exponent(stats.amax) > _LEAST_LIMIT)
+    top = stats.take(high)
 
     def above_missed(candidate: Policy) -> int:
-        selector = Selector(fmt, candidate)
-        codes = selector.to_code(selector.exponent(stats.amax[above]))
-        return int((codes != given[above]).sum())
+        return int((Selector(fmt, candidate).select(top) != given[high]).sum())
 
-    policy = _best(policy, "scale_above", choice.ScaleAbove, above_missed)
+    policy = _best(policy, "scale_above", above_missed)
     return policy, tuple(rule for rule in missed if missed[rule] == missed[best])
 
 
@@ -105,10 +116,7 @@ def _infer_nonfinite(
     stats: BlockStats, given: Bytes, fmt: BlockFormat, base: Policy
 ) -> tuple[int, Policy]:
     """Try every pair of choices for NaN and infinity: they meet in the same blocks."""
-    pairs = itertools.product(
-        dict.fromkeys((base.scale_nan, *choice.ScaleNan)),
-        dict.fromkeys((base.scale_inf, *choice.ScaleInf)),
-    )
+    pairs = itertools.product(explanations(base, "scale_nan"), explanations(base, "scale_inf"))
     best, fewest = base, (len(given) + 1, 0)
     for on_nan, on_inf in pairs:
         if "raise" in (on_nan, on_inf):
@@ -122,12 +130,10 @@ def _infer_nonfinite(
     return fewest[0], best
 
 
-def _best(
-    base: Policy, field: str, choices: Iterable[StrEnum], missed: Callable[[Policy], int]
-) -> Policy:
+def _best(base: Policy, field: str, missed: Callable[[Policy], int]) -> Policy:
     """The choice with the fewest misses; the base's own among equals."""
     best, fewest = base, None
-    for value in dict.fromkeys((getattr(base, field), *choices)):
+    for value in explanations(base, field):
         if value == "raise":
             continue
         policy = base.replace(**{field: value})
@@ -143,14 +149,18 @@ def _best(
 
 
 def infer_element_policy(
-    x: Floats, scale_codes: NDArray[np.integer], given: Bytes, fmt: ElementFormat, base: Policy
+    x: NDArray[Any],
+    scale_codes: NDArray[np.integer],
+    given: Bytes,
+    fmt: ElementFormat,
+    base: Policy,
 ) -> Policy:
     """Infer the element fields of a policy.
 
     Parameters
     ----------
-    x : ndarray of float64, one-dimensional
-        Values.
+    x : ndarray, one-dimensional
+        Values of any source type.
     scale_codes : ndarray
         Emitted scale code of each, none of them 0xFF.
     given : ndarray of uint8
@@ -159,6 +169,7 @@ def infer_element_policy(
         Preferred where the data are silent.
     """
     inference = _Elements(x, scale_codes, given, fmt)
+    base = inference.infer_relu(base)
     best, fewest = base, len(given) + 1
     lowest = inference.int8_minima(base)
     for rounding, int8_min in itertools.product(inference.roundings(base), lowest):
@@ -168,6 +179,7 @@ def infer_element_policy(
         if fmt.kind is Kind.FLOAT:
             policy = inference.infer_negative_zero(policy)
         policy = inference.infer_nan(policy)
+        policy = inference.infer_input_subnormal(policy)
         missed = int((Encoder(fmt, policy).encode(x, scale_codes) != given).sum())
         if missed < fewest:
             best, fewest = policy, missed
@@ -180,22 +192,24 @@ class _Elements:
     """The elements of one inference, with the classes that show a field."""
 
     def __init__(
-        self, x: Floats, scale_codes: NDArray[np.integer], given: Bytes, fmt: ElementFormat
+        self, x: NDArray[Any], scale_codes: NDArray[np.integer], given: Bytes, fmt: ElementFormat
     ) -> None:
         self.x, self.scale_codes, self.given, self.fmt = x, scale_codes, given, fmt
         encoder = Encoder(fmt, Policy())
-        lanes = encoder.classify(x)
+        values = as_float64(x)
+        lanes = encoder.classify(values)
         encoder.scale(lanes, np.asarray(scale_codes).astype(np.int32))
         encoder.align(lanes)
         self.beyond = lanes.magnitude > float(fmt.max)
         self.inexact = lanes.rest != 0
         self.nan, self.inf, self.sign = lanes.nan, lanes.inf, lanes.sign
+        self.large = lanes.kept >= 1 << fmt.mantissa_bits  # a normal result of its sign
+        self.small = (np.abs(values) < least_normal(x.dtype)) & (values != 0)
 
     def _best(
         self,
         base: Policy,
         field: str,
-        choices: Iterable[StrEnum],
         where: Bools,
         alike: Callable[[Bytes], Bytes] = lambda codes: codes,
     ) -> Policy:
@@ -209,7 +223,7 @@ class _Elements:
             codes = Encoder(self.fmt, policy).encode(x, scale_codes)
             return int((alike(codes) != given).sum())
 
-        return _best(base, field, choices, missed)
+        return _best(base, field, missed)
 
     def roundings(self, base: Policy) -> list[str]:
         """The roundings that fit best within the range, the base's first among equals."""
@@ -217,7 +231,7 @@ class _Elements:
         x, scale_codes = self.x[lanes], self.scale_codes[lanes]
         given = self._unsigned_zero(self.given[lanes])
         missed: dict[str, int] = {}
-        for rounding in dict.fromkeys((base.rounding, *choice.Rounding)):
+        for rounding in explanations(base, "rounding"):
             codes = Encoder(self.fmt, base.replace(rounding=rounding)).encode(x, scale_codes)
             missed[rounding] = int((self._unsigned_zero(codes) != given).sum())
         fewest = min(missed.values())
@@ -225,14 +239,14 @@ class _Elements:
 
     def infer_overflow(self, base: Policy) -> Policy:
         where = (self.beyond | self.inf) & ~self.nan
-        return self._best(base, "fp8_overflow", choice.FP8Overflow, where, self._one_nan)
+        return self._best(base, "fp8_overflow", where, self._one_nan)
 
     def infer_nan(self, base: Policy) -> Policy:
         if not self.fmt.has_nan:
-            return self._best(base, "nan_element", choice.NanElement, self.nan)
+            return self._best(base, "nan_element", self.nan)
         where = self.nan | self.beyond | self.inf
         where[where] = self._is_nan(self.given[where])
-        return self._best(base, "nan_payload", choice.NanPayload, where)
+        return self._best(base, "nan_payload", where)
 
     def infer_negative_zero(self, base: Policy) -> Policy:
         kept = base.replace(neg_zero="keep")
@@ -240,13 +254,23 @@ class _Elements:
         where = np.zeros(self.sign.shape, np.bool_)
         codes = Encoder(self.fmt, kept).encode(self.x[candidates], self.scale_codes[candidates])
         where[candidates] = codes == self.fmt.sign_mask
-        return self._best(base, "neg_zero", choice.NegZero, where)
+        return self._best(base, "neg_zero", where)
 
     def int8_minima(self, base: Policy) -> list[str]:
         """Both choices for INT8, the base's first: NaN may show which one as overflow does."""
         if self.fmt.kind is Kind.FLOAT:
             return [base.int8_min]
-        return list(dict.fromkeys((base.int8_min, *choice.Int8Min)))
+        return explanations(base, "int8_min")
+
+    def infer_relu(self, base: Policy) -> Policy:
+        """A rectifier shows in every negative number; nothing else makes them all +0."""
+        where = self.sign & self.large & ~self.nan & ~self.inf
+        if not where.any():
+            return base
+        return base.replace(relu="off" if self.given[where].any() else "on")
+
+    def infer_input_subnormal(self, base: Policy) -> Policy:
+        return self._best(base, "input_subnormal", self.small)
 
     def _is_nan(self, codes: Bytes) -> Bools:
         return np.isin(codes & 0x7F, sorted(self.fmt.nan_magnitudes))

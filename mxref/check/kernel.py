@@ -18,6 +18,7 @@ from mxref.check import stimuli
 from mxref.check._guard import GuardedKernel, RefusalError
 from mxref.check._smoke import require_deterministic, require_wired
 from mxref.check.target import OPS
+from mxref.faults.legal import require_judgeable
 from mxref.formats import BlockFormat, ElementFormat, ScaleFormat, block_format, scalar_format
 from mxref.policy import Policy, get_policy
 
@@ -75,7 +76,8 @@ def kernel(
         If `fn` raises, returns something else than the above, writes into its input, is not
         deterministic, or is wired wrongly: values instead of codes, exchanged nibbles, ....
     ValueError
-        If the format, the operation, the policy or the level does not exist.
+        If the format, the operation, the policy or the level does not exist, or the policy is
+        stochastic or searches for scales.
 
     Examples
     --------
@@ -91,6 +93,8 @@ def kernel(
     if not callable(fn):
         raise TypeError(f"fn must be a function, got {type(fn).__name__}")
     asked = None if policy is None else get_policy(policy)
+    if asked is not None and op in ("quantize", "encode"):
+        require_judgeable(asked)
     fmt: Fmt = (
         block_format(format)  # type: ignore[arg-type]  # a scalar format raises there
         if op in ("quantize", "dequantize")
@@ -188,7 +192,7 @@ class _Run:
         if self.op == "quantize":
             return {"nan": "scale_nan", "inf": "scale_inf"}
         if self.op == "encode" and isinstance(self.fmt, ElementFormat) and not self.fmt.has_nan:
-            return {"nan": "nan_element"}
+            return {"nan": "nan_element", "inf": "inf_element"}
         return {}
 
     def judge(self, trial: _Trial, asked: Policy | None) -> Report:

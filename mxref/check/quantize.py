@@ -11,13 +11,16 @@ from mxref import _inputs as inputs
 from mxref import arrays
 from mxref.check._compare import Comparison, compare, without_refusals
 from mxref.check._coverage import coverage_notes
+from mxref.check._elements import encode_given
 from mxref.check._findings import choice_finding
 from mxref.check._problem import Problem
 from mxref.check._stages import Stage, judge_elements, judge_scales
 from mxref.check._witness import element_witness, scale_witness
 from mxref.check.report import Finding, Mismatches, Report, Verdict, Witness
+from mxref.faults.legal import require_judgeable
 from mxref.formats import BlockFormat, block_format
-from mxref.policy import PROFILES, Policy, get_policy
+from mxref.policy import Policy, get_policy
+from mxref.profiles import PROFILES, Profile
 
 __all__ = ["judge", "quantize"]
 
@@ -61,7 +64,8 @@ def quantize(
     Raises
     ------
     TypeError, ValueError
-        If dtypes, shapes, names or codes do not fit.
+        If dtypes, shapes, names or codes do not fit; if the policy is stochastic or searches for
+        scales (OP-ELEM-STOCHASTIC, OP-SCALE-RULE), which cannot be judged yet.
 
     Notes
     -----
@@ -108,6 +112,7 @@ def judge(op: str, problem: Problem, asked: Policy | None) -> Report:
         empty = ("The input is empty: there is nothing to judge.",)
         return Report(op, name, Verdict.NOT_TESTABLE, None, asked, (), total, empty)
     wanted = asked if asked is not None else get_policy(None)
+    require_judgeable(wanted)
     base = without_refusals(wanted)
     refused = base if base == wanted or not _refuses(problem, wanted) else wanted
     seen = compare(problem, base)
@@ -133,7 +138,7 @@ def judge(op: str, problem: Problem, asked: Policy | None) -> Report:
     verdict = _verdict(problem, stages, findings, found)
     keeps = verdict is Verdict.CONFORMS_AS
     if keeps:
-        notes[:0] = _profile_notes(problem, found)
+        notes[:0] = _profile_notes(op, problem, found)
     return Report(
         op, name, verdict, found if keeps else None, asked, tuple(findings), counts, tuple(notes)
     )
@@ -143,6 +148,7 @@ def _stages(problem: Problem, base: Policy, seen: Comparison) -> list[Stage]:
     stages = []
     if seen.scales:
         stages.append(judge_scales(problem, base, seen))
+        base = stages[0].policy  # which blocks are flushed depends on the rule
     if seen.elements:
         stages.append(judge_elements(problem, base, seen))
     return stages
@@ -159,13 +165,28 @@ def _verdict(
     return Verdict.CONFORMS_AS if compare(problem, found).clean else Verdict.UNEXPLAINED
 
 
-def _profile_notes(problem: Problem, found: Policy) -> list[str]:
+def _profile_notes(op: str, problem: Problem, found: Policy) -> list[str]:
     """Name the profiles that give the same bits: a name says more than a list of fields."""
     return [
         f"The profile {name} gives the same bits."
         for name, profile in PROFILES.items()
-        if profile != found and compare(problem, without_refusals(profile)).clean
+        if profile.policy != found
+        and _has(profile, op, problem)
+        and compare(problem, without_refusals(profile.policy)).clean
     ]
+
+
+def _has(profile: Profile, op: str, problem: Problem) -> bool:
+    """Whether the described thing does this conversion, and a check can follow it."""
+    names = profile.formats
+    if problem.lone:
+        names = tuple(block_format(name).element.name for name in names)
+    name = problem.fmt.element.name if problem.lone else problem.fmt.base
+    try:
+        require_judgeable(profile.policy)
+    except ValueError:
+        return False
+    return op in profile.operations and name in names
 
 
 def _refuses(problem: Problem, policy: Policy) -> bool:
@@ -216,5 +237,5 @@ def _first(problem: Problem, seen: Comparison, base: Policy) -> Witness | None:
         return None
     block, lane = problem.first(seen.bad_blocks(), seen.lanes())
     piece = problem.take(np.array([block]))
-    codes = arrays.encode_with_scale(piece.x, piece.scales[:, None], problem.fmt, -1, base)
+    codes = encode_given(piece.x, piece.scales, problem.fmt, base)
     return element_witness(problem, block, lane, int(codes[0, lane]))

@@ -12,8 +12,9 @@ from mxref.faults.e8m0 import CastModel, E8M0Cast, cast_models
 from mxref.faults.element import ElementModel, compose, element_models
 from mxref.faults.encoder import Encoder
 from mxref.faults.layout import LayoutModel, layout_models
-from mxref.faults.scale import BlockStats, ScaleModel, Selector, block_stats
+from mxref.faults.scale import ScaleModel, Selector
 from mxref.faults.scale_models import scale_models
+from mxref.faults.stats import BlockStats, block_stats
 
 __all__ = [
     "FAULTS",

@@ -189,7 +189,8 @@ def _fp8_overflow(fmt: ElementFormat) -> Iterator[_Row]:
             whole = _variant(_Collision, whole_binade=True, **flags)
             yield "E14", "NaN up to the end of the top binade", whole, {}
         yield "E14", "NaN for large finite values", _WideNan, {}
-    yield "E16", "infinity kept while finite values saturate", _InfSpecial, {}
+    legal = {"fp8_overflow": "propagate"} if fmt.has_inf else {}
+    yield "E16", "infinity kept while finite values saturate", _InfSpecial, legal
     yield "E16", "infinity made finite while finite values overflow", _InfFinite, {}
     if fmt.has_inf:
         yield "E16", "infinity made NaN", _InfNan, {}
@@ -209,7 +210,7 @@ def _nan_models(fmt: ElementFormat) -> Iterator[_Row]:
         if fmt.inf_magnitude is not None:
             signed[fmt.inf_magnitude] = "infinity"
         # What is left when the legal codes are taken out: see OP-NAN-PAYLOAD.
-        del constants[0x7F], signed[0x7F]
+        del constants[0x7F], constants[0xFF], signed[0x7F]
         signed.pop(0x7E if fmt.has_inf else 0x7F, None)
     else:
         constants = {sign | top: "the largest negative number", sign: "-0"}

@@ -51,10 +51,12 @@ class Fault:
 
 _LEGAL: Mapping[str, Mapping[str, str]] = {
     "S5": {"scale_rule": "ceil"},
+    "S9": {"e8m0_rounding": "nearest-even"},
     "S13": {"scale_nan": "ignore"},
     "E1": {"rounding": "nearest-away"},
     "E2": {"rounding": "toward-zero"},
     "E13": {"fp8_overflow": "overflow"},
+    "E16": {"fp8_overflow": "propagate"},
     "E19": {"neg_zero": "drop"},
 }
 _STAGES = {"S": "scale", "E": "element", "D": "decode", "L": "layout"}

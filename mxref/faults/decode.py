@@ -88,7 +88,13 @@ class Decoder:
 
     def elements(self) -> Floats:
         """Table of element codes; a lone scale code is decoded as though its element were 1."""
-        return np.ones(256) if self.fmt is None else element_table(self.fmt)
+        if self.fmt is None:
+            return np.ones(256)
+        table = element_table(self.fmt)
+        if self.policy.decode_subnormal == "flush-element" and self.fmt.kind is Kind.FLOAT:
+            small = np.abs(table) < float(self.fmt.min_normal or 0)
+            table = np.where(small, np.copysign(0.0, table), table)
+        return table
 
     def scales(self) -> Floats:
         """Table of scale codes."""
@@ -104,6 +110,9 @@ class Decoder:
             over = np.isinf(value) & np.isfinite(exact)
             largest = np.copysign(np.finfo(np.float32).max, value)
             value = np.where(over, largest, value).astype(np.float32)
+        if self.policy.decode_subnormal == "flush-result" and self.fmt is not None:
+            tiny = np.abs(exact) < 2.0**-126
+            value = np.where(tiny, np.copysign(0.0, elements), value).astype(np.float32)
         return self.with_nan(value, elements)
 
     def with_nan(self, value: Singles, elements: Floats) -> Singles:

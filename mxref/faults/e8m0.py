@@ -13,12 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mxref.faults.encoder import Bools, Bytes, Floats, Ints, as_float64
-from mxref.faults.scale import split
+from mxref.faults.scale import bits_significand, split
 from mxref.policy import Policy
 
 __all__ = ["CastModel", "E8M0Cast", "cast_models"]
 
 _NAN, _MAX, _BIAS = 0xFF, 0xFE, 127
+_LOWEST = 2.0**-126  # below it a float32 is subnormal
 
 
 class E8M0Cast:
@@ -52,30 +53,36 @@ class E8M0Cast:
     def exponent(self, magnitude: Floats) -> Ints:
         """Round to a power of two."""
         m, exponent = split(magnitude)
+        small = (magnitude < _LOWEST) & (self.policy.e8m0_subnormal == "bits")
+        exponent = np.where(small, -_BIAS, exponent)
+        m = np.where(small, bits_significand(np.where(small, magnitude, 0.0)), m)
         return exponent + self.goes_up(m, exponent).astype(np.int64)
 
-    def goes_up(self, m: Floats, exponent: Ints) -> Bools:  # noqa: ARG002
+    def goes_up(self, m: Floats, exponent: Ints) -> Bools:
         """Whether a significand rounds to the next power of two."""
         match self.policy.e8m0_rounding.value:
             case "up":
                 return np.asarray(m > 1)
             case "nearest":
                 return np.asarray(m >= 1.5)
+            case "nearest-even":  # the code is exponent + 127: odd where the exponent is even
+                return np.asarray((m > 1.5) | ((m == 1.5) & (exponent & 1 == 0)))
         return np.zeros(m.shape, np.bool_)
 
     def to_code(self, exponent: Ints, magnitude: Floats) -> Ints:  # noqa: ARG002
         """Bring an exponent into range."""
         above = _MAX if self.policy.e8m0_overflow == "saturate" else _NAN
-        code = np.maximum(exponent + _BIAS, 0)
-        return np.where(code > _MAX, above, code)
+        below = 0 if self.policy.e8m0_underflow == "min" else _NAN
+        code = exponent + _BIAS
+        return np.where(code > _MAX, above, np.where(code < 0, below, code))
 
 
 class _TieByExponent(E8M0Cast):
     """S9: a tie is decided by the last bit of the exponent field."""
 
     def goes_up(self, m: Floats, exponent: Ints) -> Bools:
-        # The field is exponent + 127: it is odd where the exponent is even.
-        return np.asarray((m > 1.5) | ((m == 1.5) & (exponent & 1 == 0)))
+        even = E8M0Cast(self.policy.replace(e8m0_rounding="nearest-even"))
+        return even.goes_up(m, exponent)
 
 
 class _TieDown(E8M0Cast):
@@ -121,7 +128,12 @@ def cast_models() -> tuple[CastModel, ...]:
     """
     return (
         CastModel("S17", "", _LowestBinade),
-        CastModel("S9", "by the last bit of the exponent field", _TieByExponent),
+        CastModel(
+            "S9",
+            "by the last bit of the exponent field",
+            _TieByExponent,
+            {"e8m0_rounding": "nearest-even"},
+        ),
         CastModel("S9", "downward", _TieDown),
         CastModel("S11", "the code wraps modulo 256", _Wraps),
     )

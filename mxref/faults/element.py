@@ -310,7 +310,8 @@ def _float_models(fmt: ElementFormat) -> Iterable[ElementModel]:
     early = _variant(_TopBinade, before_rounding=True)
     yield ElementModel("E12", "by the exponent before rounding", early)
     yield ElementModel("E19", "every -0", _DropNegativeZero, {"neg_zero": "drop"})
-    yield ElementModel("E19", "an input of -0 only", _NegativeZeroInput)
+    legal = {"neg_zero": "drop-input"}
+    yield ElementModel("E19", "an input of -0 only", _NegativeZeroInput, legal)
     yield ElementModel("E19", "underflow only", _NegativeUnderflow)
     for wraps in (False, True):
         kind = "wrapped" if wraps else "clamped"

@@ -11,7 +11,9 @@ inside float64; ``frexp``, ``ldexp`` and ``floor`` are exact there, and so is th
 ``floor`` leaves behind. A float64 value that leaves the range on scaling is replaced by
 2**+-1000: beyond every element format on the same side, so that it encodes alike.
 
-The steps are those of every encoder here: classify, scale, align, round, overflow, pack.
+The steps are those of every encoder here: classify, scale, align, round, overflow, pack. Every
+deterministic choice of a policy is followed; stochastic roundings are refused, since a fault in
+one cannot be told from other random bits.
 """
 
 from __future__ import annotations
@@ -25,7 +27,18 @@ import numpy.typing as npt
 from mxref.formats import ElementFormat, Kind
 from mxref.policy import Policy
 
-__all__ = ["Bools", "Bytes", "Encoder", "Floats", "Ints", "Lanes", "as_float64"]
+__all__ = [
+    "PRECISIONS",
+    "Bools",
+    "Bytes",
+    "Encoder",
+    "Floats",
+    "Ints",
+    "Lanes",
+    "as_float64",
+    "least_normal",
+    "round_to_float",
+]
 
 Bools = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
@@ -35,6 +48,9 @@ Ints = npt.NDArray[np.int64]
 _FAR = 2.0**1000  # beyond every format, and its inverse below every format
 _UNIT_SCALE = 127
 _NAN_SCALE = 255
+
+PRECISIONS = {"float32": (24, -126, 127), "bfloat16": (8, -126, 127), "float16": (11, -14, 15)}
+"""Significant bits, least and largest exponent of the types that an intermediate may have."""
 
 
 def as_float64(x: npt.NDArray[Any]) -> Floats:
@@ -47,6 +63,40 @@ def as_float64(x: npt.NDArray[Any]) -> Floats:
     """
     with np.errstate(invalid="ignore"):  # a signalling NaN is no error here
         return np.asarray(x).astype(np.float64)
+
+
+def least_normal(dtype: np.dtype[Any]) -> float:
+    """The least normal number of a source type.
+
+    Examples
+    --------
+    >>> least_normal(np.dtype(np.float16)) == 2.0**-14
+    True
+    """
+    if dtype.name == "float16":
+        return 2.0**-14
+    return 2.0**-1022 if dtype.name == "float64" else 2.0**-126
+
+
+def round_to_float(magnitude: Floats, name: str) -> Floats:
+    """Round magnitudes to nearest even in a float type, with gradual underflow and no upper end.
+
+    Parameters
+    ----------
+    magnitude : ndarray of float64
+        Below 2**1000.
+    name : str
+        A key of `PRECISIONS`.
+
+    Examples
+    --------
+    >>> round_to_float(np.array([2049.0, 2051.0, 2.0**-26]), "float16")
+    array([2048., 2052.,    0.])
+    """
+    bits, emin, _ = PRECISIONS[name]
+    step = np.maximum(np.frexp(magnitude)[1] - 1, emin) - (bits - 1)
+    # NumPy's rint rounds ties to even; a quotient below 2**-600 is no tie of anything.
+    return np.asarray(np.ldexp(np.rint(np.ldexp(magnitude, -step)), step))
 
 
 @dataclass(slots=True)
@@ -63,6 +113,8 @@ class Lanes:
         abs(V / X) = (kept + rest) * 2**(exponent - mantissa_bits), with 0 <= rest < 1.
     code : ndarray of int64
         Magnitude code as though exponents had no upper end; at last the magnitude code.
+    payload : ndarray of bool
+        The second highest mantissa bit of the input, which matters for NaN.
     """
 
     sign: Bools
@@ -73,6 +125,7 @@ class Lanes:
     kept: Ints
     rest: Floats
     code: Ints
+    payload: Bools
 
 
 class Encoder:
@@ -88,6 +141,17 @@ class Encoder:
     policy : Policy
         The choices at the open points.
 
+    Attributes
+    ----------
+    tiny : float
+        Least normal number of the source, as `encode` finds it; inputs below count as zero under
+        ``input_subnormal="flush"``.
+
+    Raises
+    ------
+    ValueError
+        If the rounding is stochastic.
+
     Examples
     --------
     >>> from mxref.formats import element_format
@@ -96,9 +160,15 @@ class Encoder:
     """
 
     def __init__(self, fmt: ElementFormat, policy: Policy) -> None:
+        if policy.rounding.value.startswith("stochastic"):
+            raise ValueError(
+                f"rounding={policy.rounding} depends on random bits, which this model does not "
+                "take; convert with mxref.encode(..., random=...) and compare the codes"
+            )
         self.fmt = fmt
         self.policy = policy
         self.fixed = fmt.kind is Kind.FIXED
+        self.tiny = 0.0
 
     def encode(self, x: npt.NDArray[Any], scale_codes: npt.NDArray[Any] | None = None) -> Bytes:
         """Encode values under given scale codes.
@@ -118,8 +188,9 @@ class Encoder:
         Raises
         ------
         ValueError
-            If there is a NaN and the policy refuses it.
+            If there is a NaN or an infinity that the policy refuses.
         """
+        self.tiny = least_normal(np.asarray(x).dtype)
         lanes = self.classify(as_float64(x))
         codes = np.asarray(_UNIT_SCALE if scale_codes is None else scale_codes)
         self.scale(lanes, codes.astype(np.int32))
@@ -130,10 +201,20 @@ class Encoder:
 
     def classify(self, x: Floats) -> Lanes:
         """Separate sign, NaN, infinity and magnitude."""
-        nan, inf = np.isnan(x), np.isinf(x)
+        nan, inf, sign = np.isnan(x), np.isinf(x), np.signbit(x)
+        refuses = self.policy.inf_element == "raise" and not self.fmt.is_fp8
+        if refuses and inf.any():  # also where a NaN scale would hide it
+            raise ValueError("inf_element=raise refuses infinity, and the input holds one")
         magnitude = np.where(nan | inf, 0.0, np.abs(x))
+        if self.policy.input_subnormal == "flush":
+            magnitude = np.where(magnitude < self.tiny, 0.0, magnitude)
+        if self.policy.neg_zero == "drop-input":
+            sign = sign & (nan | inf | (magnitude != 0))
+        payload = np.zeros(x.shape, np.bool_)
+        if self.policy.nan_payload == "payload":
+            payload = np.asarray(np.asarray(x, np.float64).view(np.uint64) >> 50 & 1, np.bool_)
         empty = np.zeros(0, np.int64)
-        return Lanes(np.signbit(x), nan, inf, magnitude, empty, empty, np.zeros(0), empty)
+        return Lanes(sign, nan, inf, magnitude, empty, empty, np.zeros(0), empty, payload)
 
     def scale(self, lanes: Lanes, scale_codes: npt.NDArray[np.int32]) -> None:
         """Divide by the scale; under the scale NaN everything is NaN."""
@@ -142,9 +223,25 @@ class Encoder:
             lanes.nan = lanes.nan | nan_scale
             lanes.inf = lanes.inf & ~nan_scale
             lanes.sign = lanes.sign & ~nan_scale
+            lanes.payload = lanes.payload & ~nan_scale
+        if self.policy.relu == "on":
+            lanes.inf = lanes.inf & ~lanes.sign
+            lanes.magnitude = np.where(lanes.sign, 0.0, lanes.magnitude)
+            lanes.sign = np.zeros_like(lanes.sign)
         with np.errstate(over="ignore", under="ignore"):
             scaled = np.ldexp(lanes.magnitude, _UNIT_SCALE - scale_codes)
         lanes.magnitude = _bounded(scaled, lanes.magnitude)
+        self.narrow_quotient(lanes)
+
+    def narrow_quotient(self, lanes: Lanes) -> None:
+        """Round abs(V / X) to the type of the intermediate; beyond its range it is an infinity."""
+        name = self.policy.scaled_intermediate.value
+        if name == "exact":
+            return
+        rounded = round_to_float(lanes.magnitude, name)
+        over = rounded >= 2.0 ** (PRECISIONS[name][2] + 1)
+        lanes.inf = lanes.inf | over
+        lanes.magnitude = np.where(over, 0.0, rounded)
 
     def align(self, lanes: Lanes) -> None:
         """Cut the magnitude into whole steps of its binade and a rest."""
@@ -183,7 +280,10 @@ class Encoder:
         """Magnitude code of an aligned number; a carry runs into the exponent by itself."""
         if self.fixed:
             return rounded
-        return ((lanes.exponent - self.fmt.emin) << self.fmt.mantissa_bits) + rounded
+        code = ((lanes.exponent - self.fmt.emin) << self.fmt.mantissa_bits) + rounded
+        if self.policy.element_subnormal == "flush":
+            code = np.where(code < 1 << self.fmt.mantissa_bits, 0, code)
+        return code
 
     def overflow(self, lanes: Lanes) -> None:
         """Deal with what lies beyond the largest finite code, and with infinities."""
@@ -195,16 +295,24 @@ class Encoder:
         if self.overflows():
             special = lanes.inf | (finite_over & ~self.points_to_zero(lanes))
             self.make_special(lanes, special)
+        elif self.fmt.has_inf and self.policy.fp8_overflow == "propagate":
+            self.make_special(lanes, lanes.inf)
 
     def overflows(self) -> bool:
         """Whether out-of-range values become NaN or infinity."""
-        return self.fmt.is_fp8 and self.policy.fp8_overflow == "overflow"
+        choice = self.policy.fp8_overflow.value
+        return self.fmt.is_fp8 and (
+            choice == "overflow" or (choice == "sat-none" and self.fmt.has_inf)
+        )
 
     def points_to_zero(self, lanes: Lanes) -> Bools:
         """Where a finite overflow stops at the largest number, as in IEEE 754."""
         match self.policy.rounding.value:
-            case "toward-zero" | "to-odd":
+            case "toward-zero":
                 return np.ones(lanes.sign.shape, np.bool_)
+            case "to-odd":  # infinity is an even code, but SatNone goes there all the same
+                stays = self.policy.fp8_overflow != "sat-none"
+                return np.full(lanes.sign.shape, stays)
             case "up":
                 return lanes.sign
             case "down":
@@ -242,10 +350,12 @@ class Encoder:
         """Code of each lane if it were NaN."""
         signs = lanes.sign.astype(np.int64) * self.fmt.sign_mask
         if self.fmt.has_nan:
-            if self.policy.nan_payload == "canonical":
-                return np.full(signs.shape, 0x7F)
-            quiet = self.policy.nan_payload == "quiet-signed" and self.fmt.has_inf
-            return signs | (0x7E if quiet else 0x7F)
+            choice = self.policy.nan_payload.value
+            if choice in ("canonical", "negative"):
+                return np.full(signs.shape, 0x7F if choice == "canonical" else 0xFF)
+            if not self.fmt.has_inf or choice == "signed":
+                return signs | 0x7F
+            return signs | 0x7E | (lanes.payload & (choice == "payload"))
         top = self.fmt.max_magnitude
         match self.policy.nan_element.value:
             case "pos-max":
@@ -258,7 +368,7 @@ class Encoder:
             case "zero":
                 return np.zeros_like(signs)
             case "flipped-zero":
-                keeps_zero_sign = not self.fixed and self.policy.neg_zero == "keep"
+                keeps_zero_sign = not self.fixed and self.policy.neg_zero != "drop"
                 return (signs ^ self.fmt.sign_mask) * keeps_zero_sign
         raise ValueError("nan_element=raise refuses NaN, and the input holds one")
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mxref.faults.encoder import Bytes, Floats, Ints
-from mxref.faults.scale import BlockStats, ScaleModel, Selector, split
+from mxref.faults.encoder import Bytes, Floats, Ints, round_to_float
+from mxref.faults.scale import ScaleModel, Selector, split
+from mxref.faults.stats import BlockStats
 from mxref.formats import BlockFormat
 
 __all__ = ["scale_models"]
@@ -38,7 +40,7 @@ def scale_models(fmt: BlockFormat) -> tuple[ScaleModel, ...]:
     >>> sorted(ids, key=lambda fault_id: int(fault_id[1:]))
     ['S1', 'S2', 'S3', 'S4', 'S5', 'S6', 'S7', 'S8', 'S9', 'S10', 'S11', 'S13', 'S15']
     """
-    models = [*_rules(), *_shifts(fmt.element.emax)]
+    models = [*_rules(fmt.element.emax), *_shifts(fmt.element.emax)]
     for narrow, detail in ((_bfloat16, "bfloat16"), (_float16, "float16")):
         models.append(
             ScaleModel("S7", f"amax narrowed to {detail}", _narrowed(narrow), keeps_rule=True)
@@ -66,7 +68,7 @@ def _ruled(step: _Step) -> type[Selector]:
     return type("Ruled", (Selector,), {"step": step})
 
 
-def _rules() -> Iterator[ScaleModel]:
+def _rules(emax: int) -> Iterator[ScaleModel]:
     below: tuple[tuple[str, str, Callable[[float], float]], ...] = (
         ("S1", "", lambda top: top),
         ("S2", "", lambda top: 0.75 * top),
@@ -78,7 +80,9 @@ def _rules() -> Iterator[ScaleModel]:
     for rule in ("rceil", "even", "even-down", "tosa", "nearest-log", "plus-one"):
         yield ScaleModel("S10", rule, _fixed_rule(rule), legal_change={"scale_rule": rule})
     yield ScaleModel("S10", "nearest power of two to amax", _ruled(lambda _, m: m >= 1.5))
-    yield ScaleModel("S9", "ties by the exponent's last bit", _TieByExponent)
+    # Where there is no emax to subtract, that is the rule of P3109.
+    legal = {} if emax else {"scale_rule": "p3109"}
+    yield ScaleModel("S9", "ties by the exponent's last bit", _TieByExponent, legal_change=legal)
     doubled = _ruled(lambda self, m: m >= self.max_significand)
     yield ScaleModel("S8", "exact powers of two are doubled", doubled)
     yield ScaleModel("S8", "floor of a float32 logarithm", _FloorOfLog)
@@ -163,27 +167,19 @@ def _narrowed(narrow: Callable[[Floats], Floats]) -> type[Selector]:
             amax = narrow(stats.amax)
             inf = np.isinf(amax)
             amax = np.where(inf, 0.0, amax)
-            has_inf = stats.has_inf | inf
-            parts, first = stats.parts, stats.nan_first
-            return super().select(BlockStats(amax, stats.has_nan, has_inf, first, parts))
+            return super().select(replace(stats, amax=amax, has_inf=stats.has_inf | inf))
 
     return Narrowed
 
 
 def _bfloat16(amax: Floats) -> Floats:
-    narrowed = _round_significand(amax, 8, -126)
+    narrowed = round_to_float(amax, "bfloat16")
     return np.where(narrowed >= 2.0**128, np.inf, narrowed)
 
 
 def _float16(amax: Floats) -> Floats:
-    narrowed = _round_significand(amax, 11, -14)
+    narrowed = round_to_float(amax, "float16")
     return np.where(narrowed >= 65536, np.inf, narrowed)
-
-
-def _round_significand(amax: Floats, bits: int, emin: int) -> Floats:
-    """Round to nearest even in a binary format; its upper end is the caller's business."""
-    step = np.maximum(np.frexp(amax)[1] - 1, emin) - (bits - 1)
-    return np.asarray(np.ldexp(np.rint(np.ldexp(amax, -step)), step))
 
 
 def _at_least(epsilon: float) -> Callable[[BlockStats], Floats]:
@@ -200,8 +196,11 @@ def _flushed(stats: BlockStats) -> Floats:
 class _Wraps(Selector):
     """S11: the exponent is cut to 8 bits instead of clamped."""
 
+    ends = ("scale_above", "scale_below")
+
     def to_code(self, exponent: Ints) -> Ints:
-        return (exponent + 127) & 0xFF
+        policy = self.policy.replace(**dict.fromkeys(self.ends, "wrap"))
+        return Selector(self.fmt, policy).to_code(exponent)
 
 
 class _LowestIsOne(Selector):
@@ -216,9 +215,7 @@ class _NanDropped(Selector):
 
     def special(self, stats: BlockStats, code: Ints) -> Ints:
         nobody = np.zeros_like(stats.has_nan)
-        return super().special(
-            BlockStats(stats.amax, nobody, stats.has_inf, nobody, stats.parts), code
-        )
+        return super().special(replace(stats, has_nan=nobody, nan_first=nobody), code)
 
 
 class _NanFirst(Selector):
@@ -226,9 +223,7 @@ class _NanFirst(Selector):
 
     def special(self, stats: BlockStats, code: Ints) -> Ints:
         first = stats.nan_first
-        return super().special(
-            BlockStats(stats.amax, first, stats.has_inf, first, stats.parts), code
-        )
+        return super().special(replace(stats, has_nan=first), code)
 
 
 def _constant(*, of_nan: bool, code: int) -> type[Selector]:
@@ -237,7 +232,7 @@ def _constant(*, of_nan: bool, code: int) -> type[Selector]:
             nobody = np.zeros_like(stats.has_nan)
             nan = nobody if of_nan else stats.has_nan
             inf = stats.has_inf if of_nan else nobody
-            rest = BlockStats(stats.amax, nan, inf, nobody, stats.parts)
+            rest = replace(stats, has_nan=nan, has_inf=inf, nan_first=nobody)
             where = stats.has_nan if of_nan else stats.has_inf & ~stats.has_nan
             return np.where(where, code, super().special(rest, codes))
 
@@ -246,6 +241,10 @@ def _constant(*, of_nan: bool, code: int) -> type[Selector]:
 
 def _ends(emax: int) -> Iterator[ScaleModel]:
     yield ScaleModel("S11", "the code wraps modulo 256", _Wraps, keeps_rule=True)
+    for end in _Wraps.ends:
+        wraps = type("Wraps", (_Wraps,), {"ends": (end,)})
+        detail = f"the code wraps modulo 256, {end.removeprefix('scale_')} the range only"
+        yield ScaleModel("S11", detail, wraps, keeps_rule=True)
     yield ScaleModel("S11", "clamped at 0x01", _LowestIsOne, keeps_rule=True)
     yield ScaleModel("S11", "subnormal amax flushed to zero", _measured(_flushed), keeps_rule=True)
     for epsilon in _EPSILONS:

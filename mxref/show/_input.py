@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -15,7 +15,7 @@ from mxref.exact import ieee
 from mxref.exact.number import Number, NumberClass
 from mxref.show._text import decimal, joined
 
-__all__ = ["Given", "is_block", "read_block", "read_number"]
+__all__ = ["Given", "is_block", "read_block", "read_draws", "read_number"]
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _BITS = re.compile(r"0[xX][0-9a-fA-F]+")
@@ -189,3 +189,26 @@ def _real(body: str) -> Number:
     if number and number.adjusted() < -_FAR:
         return Number.zero(sign)
     return Number.finite(Fraction(number), sign_of_zero=sign)
+
+
+def read_draws(random: int | Sequence[int] | None, count: int) -> list[int] | None:
+    """One random number for each element; a lone one serves the first, and the others get 0.
+
+    Raises
+    ------
+    ValueError
+        If there are several, and not as many as elements.
+
+    Examples
+    --------
+    >>> read_draws(5, 3)
+    [5, 0, 0]
+    """
+    if random is None:
+        return None
+    given = [random] if isinstance(random, int) else list(random)
+    if len(given) == 1:
+        given += [0] * (count - 1)
+    if len(given) != count:
+        raise ValueError(f"{len(given)} random numbers for {count} elements; give one for each")
+    return given

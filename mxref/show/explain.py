@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -13,8 +14,10 @@ from mxref.exact import scale as exact_scale
 from mxref.exact.number import Number, NumberClass
 from mxref.formats import BlockFormat, ElementFormat, ScaleFormat
 from mxref.policy import Policy, get_policy
+from mxref.show._cast_steps import cast_steps
 from mxref.show._element_steps import (
     Error,
+    Passage,
     Step,
     element_error,
     element_flags,
@@ -22,8 +25,8 @@ from mxref.show._element_steps import (
     number_text,
     packed,
 )
-from mxref.show._input import Given, brief, is_block, read_block, read_number
-from mxref.show._scale_steps import amax_index, cast_steps, scale_steps
+from mxref.show._input import Given, brief, is_block, read_block, read_draws, read_number
+from mxref.show._scale_steps import amax_index, scale_steps
 from mxref.show._text import WIDTH, View, decimal, field
 from mxref.show.codes import any_format
 
@@ -94,9 +97,10 @@ class Explanation(View):
         if self.block is not None and self.scale_code is not None:
             P = exact_element.decode(self.code, self.block.element).value
             text = f"X * P = 2^{self.scale_code - self.block.scale.bias} * {decimal(P)} = {text}"
-        largest = ieee.IEEE_FORMATS["float32"].max
-        overflows = self.value.magnitude > largest
-        return text + (f" (decode_overflow={self.policy.decode_overflow})" if overflows else "")
+        if self.value.magnitude > ieee.IEEE_FORMATS["float32"].max:
+            return f"{text} (decode_overflow={self.policy.decode_overflow})"
+        is_flushed = self.float32 & 0x7FFF_FFFF == 0
+        return f"{text} (decode_subnormal={self.policy.decode_subnormal})" if is_flushed else text
 
     def _decode_clauses(self) -> tuple[str, ...]:
         if self.block is None:
@@ -222,6 +226,9 @@ def explain(
     x: object,
     format: str | ElementFormat | ScaleFormat | BlockFormat,  # noqa: A002 - the public name
     policy: Policy | str = "ocp",
+    *,
+    random: int | Sequence[int] | None = None,
+    scale_random: int | None = None,
 ) -> Explanation | BlockExplanation:
     """Explain how a number, or a block of numbers, is converted: each step with its clause.
 
@@ -236,6 +243,11 @@ def explain(
         An element (``"e4m3"``), scale (``"e8m0"``) or block format (``"mxfp4"``, ``"mxfp4/4"``).
     policy : Policy or str
         The policy, default ``ocp``.
+    random : int or sequence of int, optional
+        R, the random number of each element, for a stochastic rounding: of as many bits as
+        `mxref.exact.random_bits.count` says.
+    scale_random : int, optional
+        R of the block, for ``scale_rule=stochastic``.
 
     Returns
     -------
@@ -247,7 +259,7 @@ def explain(
     ------
     ValueError
         If the format or the policy is unknown, `x` cannot be read, a block has another length, or
-        the policy refuses a NaN or an infinity.
+        the policy refuses a NaN or an infinity, or needs random bits that are not given.
     TypeError
         If `x` is no number.
 
@@ -268,7 +280,7 @@ def explain(
     """
     fmt, chosen = any_format(format), get_policy(policy)
     if isinstance(fmt, BlockFormat):
-        return _explain_block(x, fmt, chosen)
+        return _explain_block(x, fmt, chosen, random, scale_random)
     if is_block(x):
         raise ValueError(
             f"{fmt.name!r} takes one number; a block of numbers needs a block format such as "
@@ -277,8 +289,12 @@ def explain(
     given = read_number(x)
     if isinstance(fmt, ScaleFormat):
         return _explain_cast(given, fmt, chosen)
-    code = exact_element.encode(given.number, fmt, chosen)
-    return _explain_element(given, fmt, chosen, code)
+    source = given.source or "float32"
+    draws = read_draws(random, 1)
+    draw = None if draws is None else draws[0]
+    code = exact_element.encode(given.number, fmt, chosen, source=source, random=draw)
+    passage = Passage(given.number, fmt, chosen, source=source, random=draw)
+    return _explain_element(passage, given, code)
 
 
 def _explain_cast(given: Given, fmt: ScaleFormat, policy: Policy) -> Explanation:
@@ -295,29 +311,29 @@ def _explain_cast(given: Given, fmt: ScaleFormat, policy: Policy) -> Explanation
 
 
 def _explain_element(
+    passage: Passage,
     given: Given,
-    fmt: ElementFormat,
-    policy: Policy,
     code: int,
-    block: tuple[BlockFormat, int] | None = None,
+    block: tuple[BlockFormat, exact_scale.Selection] | None = None,
 ) -> Explanation:
-    number, value, X = given.number, exact_element.decode(code, fmt), Fraction(1)
-    under_nan = False
+    fmt, policy, X = passage.fmt, passage.policy, passage.X
+    value = exact_element.decode(code, fmt, policy)
+    steps: tuple[Step, ...] = ()
+    flags: tuple[str, ...] = ()
     if block is not None:
-        value = exact_block.dequantize(block[1], [code], block[0])[0]
-        scale = exact_scale.decode(block[1], block[0].scale)
-        under_nan = scale.cls is NumberClass.NAN
-        X = X if under_nan else scale.value
-    if under_nan:
-        text = "the scale is NaN, so V / X is NaN and the code does not matter"
-        steps: tuple[Step, ...] = (
-            Step("scale", text, ("MX-1.0/5.1/nan-scale", "MX-1.0/4/scope")),
-            Step("pack", packed(code, fmt)),
-        )
-        flags: tuple[str, ...] = ()
-    else:
-        steps = element_steps(number, fmt, policy, X, code)
-        flags = element_flags(number, fmt, policy, X, code)
+        scale_code = block[1].code
+        value = exact_block.dequantize(scale_code, [code], block[0], policy)[0]
+        if scale_code == block[0].scale.nan_code:
+            text = "the scale is NaN, so V / X is NaN and the code does not matter"
+            clauses = ("MX-1.0/5.1/nan-scale", "MX-1.0/4/scope")
+            steps = (Step("scale", text, clauses), Step("pack", packed(code, fmt)))
+        elif block[1].flushes:
+            text = "the block is flushed: every element is +0, whatever it was"
+            clauses = ("OP-SCALE-RANGE", "OP-SCALE-NONFINITE")
+            steps = (Step("scale", text, clauses), Step("pack", packed(code, fmt), (fmt.clause,)))
+            flags = ("to zero",) if passage.number.cls is NumberClass.FINITE else ()
+    if not steps:
+        steps, flags = element_steps(passage, code), element_flags(passage, code)
     return Explanation(
         given=given,
         format=fmt,
@@ -325,14 +341,20 @@ def _explain_element(
         steps=steps,
         code=code,
         value=value,
-        error=element_error(number, value, fmt, X),
+        error=element_error(passage.number, value, fmt, X),
         flags=flags,
         block=block and block[0],
-        scale_code=block and block[1],
+        scale_code=block and block[1].code,
     )
 
 
-def _explain_block(x: object, fmt: BlockFormat, policy: Policy) -> BlockExplanation:
+def _explain_block(
+    x: object,
+    fmt: BlockFormat,
+    policy: Policy,
+    random: int | Sequence[int] | None,
+    scale_random: int | None,
+) -> BlockExplanation:
     alone = not is_block(x)
     given = [read_number(x)] if alone else read_block(x)
     numbers = [one.number for one in given]
@@ -343,15 +365,29 @@ def _explain_block(x: object, fmt: BlockFormat, policy: Policy) -> BlockExplanat
             f"a block of {fmt.name} has {fmt.block_size} elements, got {len(numbers)}; append "
             f"zeros, or explain a block of this length: '{fmt.base}/{max(len(numbers), 1)}'"
         )
-    scale_code, codes = exact_block.quantize(numbers, fmt, policy)
+    source = next((one.source for one in given if one.source is not None), "float32")
+    draws = read_draws(random, len(numbers))
+    found = exact_scale.selection(numbers, fmt, policy, source=source, random=scale_random)
+    _, codes = exact_block.quantize(
+        numbers, fmt, policy, source=source, random=draws, scale_random=scale_random
+    )
+    scale = exact_scale.decode(found.code, fmt.scale)
+    X = scale.value if scale.cls is NumberClass.FINITE else Fraction(1)
+    passages = [
+        Passage(n, fmt.element, policy, X, source, None if draws is None else draws[i])
+        for i, n in enumerate(numbers)
+    ]
+    steps = scale_steps(
+        numbers[: len(given)], fmt, policy, found.code, source=source, random=scale_random
+    )
     return BlockExplanation(
         format=fmt,
         policy=policy,
-        steps=scale_steps(numbers[: len(given)], fmt, policy, scale_code),
-        scale_code=scale_code,
+        steps=steps,
+        scale_code=found.code,
         elements=tuple(
-            _explain_element(one, fmt.element, policy, code, (fmt, scale_code))
-            for one, code in zip(given, codes, strict=False)
+            _explain_element(passage, one, code, (fmt, found))
+            for passage, one, code in zip(passages, given, codes, strict=False)
         ),
         amax=amax_index(numbers),
         alone=alone,

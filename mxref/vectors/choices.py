@@ -11,6 +11,7 @@ import itertools
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import lru_cache
 
+from mxref.faults.legal import alternatives
 from mxref.policy import Policy
 from mxref.vectors.model import Member, Output
 
@@ -27,12 +28,6 @@ def with_choices(policy: Policy, choices: tuple[tuple[str, str], ...]) -> Policy
     return policy.replace(**dict(choices))
 
 
-def _options(policy: Policy, field: str) -> list[str]:
-    """Every choice of a field, that of the policy first."""
-    own = getattr(policy, field)
-    return [str(own), *(str(choice) for choice in type(own) if choice is not own)]
-
-
 def tabulate(
     policy: Policy,
     fields: Sequence[str],
@@ -40,6 +35,9 @@ def tabulate(
     keep: Iterable[str] = (),
 ) -> tuple[Member, ...]:
     """Run `outcome` under every combination of the fields, and label what comes out.
+
+    A field ranges over `mxref.faults.legal.alternatives`: neither over choices that are a fault
+    or that a clause forbids, nor over those that need random bits or a search.
 
     Parameters
     ----------
@@ -57,9 +55,9 @@ def tabulate(
     --------
     >>> members = tabulate(Policy(), ["neg_zero"], lambda p: (p.neg_zero, Output((0,))))
     >>> [member.when for member in members]
-    [({'neg_zero': 'keep'},), ({'neg_zero': 'drop'},)]
+    [({'neg_zero': 'keep'},), ({'neg_zero': 'drop'},), ({'neg_zero': 'drop-input'},)]
     """
-    options = [_options(policy, field) for field in fields]
+    options = [alternatives(policy, field) for field in fields]
     table = {
         combination: _run(outcome, policy, tuple(zip(fields, combination, strict=True)))
         for combination in itertools.product(*options)

@@ -21,8 +21,8 @@ __all__ = ["AnyFormat", "Expectation", "assumed_fields", "compare_rules", "expec
 
 AnyFormat = ElementFormat | ScaleFormat | BlockFormat
 
-_E8M0_FIELDS = ("e8m0_rounding", "e8m0_zero", "e8m0_negative", "e8m0_inf", "e8m0_overflow")
 _NAN_SCALE = 0xFF
+_LEAST_LIMIT = 125  # some scales end here: scale_above
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +37,20 @@ class Expectation:
 def assumed_fields(operation: str, fmt: AnyFormat) -> tuple[str, ...]:
     """Policy fields that a ``must`` of this file takes for granted.
 
-    The rounding and the scale rule decide nearly every case. Written as ``one_of`` they would make
-    a vector say nothing; so a file is about one choice of them, as its name and header state.
+    The rounding, the scale rule and a fused rectifier decide nearly every case. Written as
+    ``one_of`` they would make a vector say nothing; so a file is about one choice of them, as its
+    name and header state.
 
     Examples
     --------
     >>> from mxref.formats import block_format
     >>> assumed_fields("quantize", block_format("mxfp4"))
-    ('scale_rule', 'rounding')
+    ('scale_rule', 'rounding', 'relu')
     """
     if operation == "quantize":
-        return ("scale_rule", "rounding")
+        return ("scale_rule", "rounding", "relu")
     if operation == "encode" and isinstance(fmt, ElementFormat):
-        return ("rounding",)
+        return ("rounding", "relu")
     return ()
 
 
@@ -98,7 +99,7 @@ def expect(operation: str, fmt: AnyFormat, policy: Policy, inputs: Inputs) -> Ex
     if operation == "decode" and isinstance(fmt, ElementFormat | ScaleFormat):
         return _decode(fmt, policy, inputs.bits[0])
     if operation == "encode" and isinstance(fmt, ElementFormat):
-        return _encode_element(fmt, policy, _number(inputs))
+        return _encode_element(fmt, policy, inputs)
     if operation == "encode" and isinstance(fmt, ScaleFormat):
         return _encode_scale(fmt, policy, _number(inputs))
     msg = f"{operation} does not take the format {fmt.name}"
@@ -149,15 +150,19 @@ def _decode(fmt: ElementFormat | ScaleFormat, policy: Policy, code: int) -> Expe
 # --- encode ----------------------------------------------------------------------------------
 
 
-def _encode_element(fmt: ElementFormat, policy: Policy, number: Number) -> Expectation:
+def _encode_element(fmt: ElementFormat, policy: Policy, inputs: Inputs) -> Expectation:
+    number, source = _number(inputs), str(inputs.type)
+
     def outcome(p: Policy) -> Outcome:
-        code = element.encode(number, fmt, p)
+        code = element.encode(number, fmt, p, source=source)
         return code, Output((code,))
 
-    lone_inf = number.cls is NumberClass.INF and not fmt.is_fp8
     fields = _element_fields(fmt, has_nan=number.cls is NumberClass.NAN)
-    keep = ("inf_element",) if lone_inf else ()
-    members = tabulate(policy, (*fields, *keep), outcome, keep)
+    if number.cls is NumberClass.INF and not fmt.is_fp8:
+        fields = (*fields, "inf_element")
+    if _is_subnormal(number, source):
+        fields = (*fields, "input_subnormal")
+    members = tabulate(policy, fields, outcome)
     clauses = _element_clauses(fmt, number, members) | _deciding(members)
     codes = {m.out.bits[0] for m in members if m.out is not None}
     if any(_is_nan_code(code, fmt) for code in codes):
@@ -165,6 +170,10 @@ def _encode_element(fmt: ElementFormat, policy: Policy, number: Number) -> Expec
         others = (c for c in range(fmt.code_count) if _is_nan_code(c, fmt) and c not in codes)
         members = (*members, *(Member(Output((code,)), ()) for code in others))
     return Expectation(members, _verdict(members), tuple(sorted(clauses)))
+
+
+def _is_subnormal(number: Number, source: str) -> bool:
+    return ieee.flushed(number, source).cls is not number.cls
 
 
 def _element_fields(fmt: ElementFormat, *, has_nan: bool) -> tuple[str, ...]:
@@ -217,37 +226,58 @@ def _encode_scale(fmt: ScaleFormat, policy: Policy, number: Number) -> Expectati
         code = scale.encode(number, fmt, p)
         return code, Output((code,))
 
-    members = tabulate(policy, _E8M0_FIELDS, outcome)
+    members = tabulate(policy, _e8m0_fields(number, fmt), outcome)
     clauses = {fmt.clause} | _deciding(members)
     verdict = _verdict(members)
     if number.cls is NumberClass.FINITE and number.magnitude < pow2(fmt.emin):
-        # Below the least power of two: no standard says anything, and no field names a choice.
+        # Below the least power of two: no standard says anything, and packages do other things
+        # than the fields can name (S17).
         clauses.add("OP-E8M0-CAST")
         verdict = Verdict.OPEN
     return Expectation(members, verdict, tuple(sorted(clauses)))
+
+
+def _e8m0_fields(number: Number, fmt: ScaleFormat) -> tuple[str, ...]:
+    """Fields that may decide the code of a number; it takes a negative one for one of its size."""
+    signed = ("e8m0_negative",) if number.sign and number.cls is not NumberClass.ZERO else ()
+    match number.cls:
+        case NumberClass.NAN:
+            return ()
+        case NumberClass.ZERO:
+            return ("e8m0_zero",)
+        case NumberClass.INF:
+            return (*signed, "e8m0_inf")
+    fields = ("e8m0_rounding", *signed)
+    if number.magnitude > pow2(fmt.emax):
+        fields = (*fields, "e8m0_overflow")
+    if number.magnitude < pow2(fmt.emin + 1):
+        fields = (*fields, "e8m0_subnormal", "e8m0_underflow")
+    return fields
 
 
 # --- quantize --------------------------------------------------------------------------------
 
 
 def _quantize(fmt: BlockFormat, policy: Policy, inputs: Inputs) -> Expectation:
-    numbers = [ieee.from_bits(bits, str(inputs.type)) for bits in inputs.bits]
+    source = str(inputs.type)
+    numbers = [ieee.from_bits(bits, source) for bits in inputs.bits]
     classes = {number.cls for number in numbers}
     amax = max((n.magnitude for n in numbers if n.cls is NumberClass.FINITE), default=Fraction(0))
 
     def outcome(p: Policy) -> Outcome:
-        scale_code, codes = block.quantize(numbers, fmt, p)
+        scale_code, codes = block.quantize(numbers, fmt, p, source=source)
         out = Output(tuple(codes), scale_code)
         if scale_code == _NAN_SCALE:
             return "nan scale", out  # nan-scale-hides-codes
         return (scale_code, *("nan" if _is_nan_code(c, fmt.element) else c for c in codes)), out
 
-    scale_code, codes = block.quantize(numbers, fmt, policy)
+    scale_code, codes = block.quantize(numbers, fmt, policy, source=source)
     beyond = scale_code != _NAN_SCALE and amax > fmt.element.max * pow2(scale_code - fmt.scale.bias)
     if classes & {NumberClass.NAN, NumberClass.INF}:
         fields = _nonfinite_fields(fmt, classes, amax)
     else:
         fields = _finite_fields(fmt, codes, amax, beyond=beyond)
+        fields += _subnormal_fields(numbers, amax, source)
     members = tabulate(policy, fields, outcome)
     verdict = _verdict(members)
     if classes >= {NumberClass.NAN, NumberClass.INF}:
@@ -272,12 +302,28 @@ def _finite_fields(
     """Fields that may matter, judged by the outcome, so that most blocks need one run."""
     fields = [] if amax else ["scale_zero_block"]
     elem = fmt.element
+    if 0 < amax < pow2(fmt.scale.emin + elem.emax):
+        fields.append("scale_below")
+    if amax >= pow2(_LEAST_LIMIT + 1 + elem.emax):
+        fields.append("scale_above")
     if elem.is_fp8:
         return [*fields, "fp8_overflow"] if beyond else fields
     if elem.kind is Kind.FIXED:
         lowest = elem.code_count - elem.max_magnitude
         return [*fields, "int8_min"] if lowest in codes else fields
     return [*fields, "neg_zero"] if elem.sign_mask in codes else fields
+
+
+def _subnormal_fields(numbers: Sequence[Number], amax: Fraction, source: str) -> list[str]:
+    """Fields that matter where inputs are subnormal; a block of nothing else may count as zero."""
+    if not any(_is_subnormal(number, source) for number in numbers):
+        return []
+    fields = ["input_subnormal"]
+    if _is_subnormal(Number.finite(amax), source):
+        fields.append("scale_zero_block")
+        if amax < pow2(-126):
+            fields.append("scale_subnormal")
+    return fields
 
 
 def _block_clauses(

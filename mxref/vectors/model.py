@@ -49,7 +49,7 @@ __all__ = [
 SCHEMA_VERSION = 1
 """Version of the file format; a reader refuses what is newer than itself."""
 
-SET_VERSION = "0.1.0"
+SET_VERSION = "0.2.0"
 """Version of the set: major when an expected bit changes, minor for new cases, patch for words."""
 
 GENERATOR = "mxref.vectors"

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mxref import arrays
+from mxref.faults.legal import alternatives
 from mxref.policy import Policy
 from mxref.vectors.choices import with_choices
 from mxref.vectors.compare import same_output
@@ -65,7 +66,7 @@ def _claims(file: VectorFile, case: Case) -> Iterator[tuple[_Choices, list[Membe
     """Each combination of the fields in the labels of a case, and the members that claim it."""
     conditions = [condition for member in case.members for condition in member.when]
     fields = sorted({field for condition in conditions for field in condition})
-    options = ([str(choice) for choice in type(getattr(file.policy, f))] for f in fields)
+    options = (alternatives(file.policy, f) for f in fields)
     for combination in itertools.product(*options):
         choices = tuple(zip(fields, combination, strict=True))
         held = dict(choices).items()

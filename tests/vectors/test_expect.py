@@ -35,9 +35,12 @@ def test_fp8_overflow_is_one_of():
     found = encode("e4m3", 0x43E80001)  # 464 and one ulp
     assert found.verdict is Verdict.ONE_OF
     assert labelled(found) == {
-        0x7E: [{"fp8_overflow": "saturate"}],
-        0x7F: [{"fp8_overflow": "overflow"}],
-        0xFF: [],  # another NaN: allowed, but no choice gives it for a positive number
+        0x7E: [{"fp8_overflow": f} for f in ("saturate", "propagate", "sat-none")],
+        0x7F: [
+            {"fp8_overflow": "overflow", "nan_payload": p}
+            for p in ("canonical", "signed", "quiet-signed", "payload")
+        ],
+        0xFF: [{"fp8_overflow": "overflow", "nan_payload": "negative"}],
     }
     assert {"OFP8-1.0/overflow-sat", "OFP8-1.0/overflow-ovf", "OP-FP8-OVERFLOW"} <= set(
         found.clauses
@@ -59,10 +62,38 @@ def test_nan_to_fp4_names_each_choice():
     assert found[0x00] == [{"nan_element": "zero"}, {"nan_element": "flipped-zero"}]
 
 
-def test_infinity_to_fp4_rests_on_a_choice_although_it_has_one_member():
+def test_infinity_to_fp4_rests_on_a_choice():
     found = encode("e2m1", INF)
     assert found.verdict is Verdict.ONE_OF
-    assert labelled(found) == {0x07: [{"inf_element": "clamp"}]}
+    assert labelled(found) == {0x07: [{"inf_element": "clamp"}], None: [{"inf_element": "raise"}]}
+
+
+def test_no_member_rests_on_a_choice_that_is_a_fault():
+    found = encode("e4m3", 0x3C000000)  # 2^-7, a subnormal of E4M3
+    assert (found.verdict, labelled(found)) == (Verdict.MUST, {0x04: [{}]})
+    assert block("mxfp4", 0x40000001).verdict is Verdict.MUST  # no rounded logarithm, no bfloat16
+
+
+def test_subnormal_inputs_may_count_as_zero():
+    found = encode("e5m2", 0x0100, "float16")  # 2^-16, which E5M2 has
+    assert labelled(found) == {1: [{"input_subnormal": "keep"}], 0: [{"input_subnormal": "flush"}]}
+    assert encode("e5m2", 0x0400, "float16").verdict is Verdict.MUST
+    found = block("mxint8", 0x00400000)  # 2^-127, alone in its block
+    scales = {m.out.scale for m in found.members}
+    assert scales == {0x00, 0x01, 0x7F, 0xFF}  # of zeros: min-normal is 0x01 where emax is 0
+
+
+def test_the_ends_of_the_scale_range_are_open():
+    low = block("mxfp8_e5m2", 0x02000000)  # 2^-123: the scale would be 2^-138
+    assert [m.when for m in low.members] == [
+        ({"scale_below": "clamp"},),
+        ({"scale_below": "flush-block"},),
+    ]
+    high = block("mxint8", 0x7F000000)  # 2^127
+    assert {m.out.scale: m.when for m in high.members} == {
+        0xFE: ({"scale_above": "clamp"}, {"scale_above": "nan"}),
+        0xFC: ({"scale_above": "clamp-125"},),
+    }
 
 
 def test_int8_minimum():
@@ -76,7 +107,7 @@ def test_e8m0_casts():
     assert encode("e8m0", ONE).verdict is Verdict.MUST
     assert labelled(encode("e8m0", 0x3FC00000)) == {  # 1.5
         0x7F: [{"e8m0_rounding": "down"}],
-        0x80: [{"e8m0_rounding": "up"}, {"e8m0_rounding": "nearest"}],
+        0x80: [{"e8m0_rounding": r} for r in ("up", "nearest", "nearest-even")],
     }
     assert labelled(encode("e8m0", 0)) == {0: [{"e8m0_zero": "min"}], 0xFF: [{"e8m0_zero": "nan"}]}
     assert encode("e8m0", 1).verdict is Verdict.OPEN  # below 2**-127
@@ -104,6 +135,12 @@ def test_blocks_of_zeros():
     found = block("mxfp4")
     scales = {m.out.scale: m.when[0]["scale_zero_block"] for m in found.members}
     assert scales == {0x00: "min", 0x7F: "one", 0x7D: "minus-emax", 0xFF: "nan"}
+    assert {m.out.scale: m.when[0]["scale_zero_block"] for m in block("mxint8").members} == {
+        0x00: "min",
+        0x7F: "one",
+        0xFF: "nan",
+        0x01: "min-normal",
+    }
 
 
 def test_blocks_with_nan_and_infinity_are_open():
@@ -124,7 +161,10 @@ def test_members_partition_the_choices():
     )
     assert [m.when for m in members] == [
         ({"neg_zero": "keep"}, {"int8_min": "used"}),
-        ({"neg_zero": "drop", "int8_min": "unused"},),
+        (
+            {"neg_zero": "drop", "int8_min": "unused"},
+            {"neg_zero": "drop-input", "int8_min": "unused"},
+        ),
     ]
 
 

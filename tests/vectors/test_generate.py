@@ -18,7 +18,7 @@ def test_the_committed_set_is_byte_identical(committed, tmp_path):
     generate(tmp_path)
     fresh, kept = contents(tmp_path), contents(committed)
     by_hand = {"README.md", "CHANGELOG.md", "LICENSE"}
-    assert set(kept) - by_hand == set(fresh)
+    assert {p for p in kept if not p.startswith("digests/")} - by_hand == set(fresh)
     assert [name for name in fresh if fresh[name] != kept[name]] == []
 
 
@@ -31,7 +31,7 @@ def test_the_committed_set_verifies(committed):
 def test_files_are_of_a_size_that_people_read(committed):
     manifest = load_manifest(committed / "manifest.json")
     assert max(entry.size for entry in manifest.files.values()) < 1_000_000
-    assert manifest.size < 6.5e6
+    assert manifest.size < 7e6
 
 
 def test_nothing_depends_on_the_machine_or_the_day(committed):

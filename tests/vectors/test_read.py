@@ -44,7 +44,7 @@ def test_every_object_of_the_schema_is_closed():
 def test_the_committed_schema_is_the_enforced_one(committed):
     assert json.loads((committed / "schema.json").read_text(encoding="ascii")) == SCHEMA
     for path in committed.rglob("*.json"):
-        if path.name != "schema.json":
+        if path.name != "schema.json" and path.parent.name != "digests":
             data = json.loads(path.read_text(encoding="ascii"))
             schema = MANIFEST if path.name == "manifest.json" else VECTOR_FILE
             assert list(schema_problems(data, schema)) == []
