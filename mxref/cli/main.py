@@ -25,6 +25,7 @@ _COMMANDS = {
     "conform": "mxref.cli.conform",
     "check": "mxref.cli.check",
     "vectors": "mxref.cli.vectors",
+    "sweep": "mxref.cli.sweep",
     "quantize": "mxref.cli.quantize",
     "show": "mxref.cli.show",
     "explain": "mxref.cli.explain",
