@@ -27,7 +27,7 @@ def _at(open_point: str, default: StrEnum, reason: str) -> Any:
     return field(default=default, metadata={"open_point": open_point, "reason": reason})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Policy:
     """One complete, frozen assignment of the open points.
 
@@ -306,6 +306,18 @@ class Policy:
                 object.__setattr__(self, f.name, enum(value))
             except ValueError:
                 raise ValueError(unknown_name(f"choice for {f.name}", value, enum)) from None
+
+    def __hash__(self) -> int:
+        """Hash the choices, once: kernels and parameters are looked up by it in every call."""
+        known: int | None = self.__dict__.get("_hash")
+        if known is None:
+            known = hash(tuple(getattr(self, f.name) for f in fields(self)))
+            object.__setattr__(self, "_hash", known)
+        return known
+
+    def __getstate__(self) -> dict[str, StrEnum]:
+        """Leave the hash behind: that of a string differs from process to process."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
 
     @property
     def name(self) -> str:

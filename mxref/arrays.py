@@ -18,7 +18,7 @@ from mxref.casts import decode, encode
 from mxref.formats import BlockFormat, block_format
 from mxref.mxarray import MXArray
 from mxref.policy import Policy, get_policy
-from mxref.refusals import refuse_nan_scale, refuse_nonfinite
+from mxref.refusals import refuse_nan_scale, refuse_nonfinite, refuses
 from mxref.traversal import encode_blocks
 
 __all__ = [
@@ -109,9 +109,11 @@ def quantize(  # noqa: PLR0913  # random bits come as two arrays
     codes, scales = _quantize_output(out, array, shape, fmt, where)
     drawn = randomness.for_elements(random, array.shape, fmt.element, chosen)
     drawn_for_scales = randomness.for_scales(scale_random, shape, chosen)
-    refuse_nonfinite(array, chosen, fmt.element, is_block=True)
     bits = {"random": drawn, "scale_random": drawn_for_scales}
     encode_blocks(array, source, fmt, where, chosen, scales, codes, given=False, **bits)
+    # What is refused has left a NaN scale: looking there spares a pass over the input.
+    if refuses(chosen, fmt.element) and (scales == fmt.scale.nan_code).any():
+        refuse_nonfinite(array, chosen, fmt.element, is_block=True)
     if chosen.nan_element is choice.NanElement.RAISE and not fmt.element.has_nan:
         refuse_nan_scale(scales, fmt)
     if out is not None:

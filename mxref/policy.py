@@ -14,6 +14,7 @@ Examples
 
 from __future__ import annotations
 
+import functools
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,11 @@ def get_policy(policy: Policy | str | None = None) -> Policy:
     if not isinstance(policy, str):
         msg = f"policy must be a Policy or the name of a profile, got {type(policy).__name__}"
         raise TypeError(msg)
+    return _parse(policy)
+
+
+@functools.lru_cache(maxsize=256)
+def _parse(policy: str) -> Policy:
     name, _, changes = policy.partition(":")
     profile = PROFILES.get(name.strip().lower())
     if profile is None:
@@ -71,4 +77,4 @@ def get_policy(policy: Policy | str | None = None) -> Policy:
             msg = f"policy {policy!r}: expected field=choice after ':', got {part!r}"
             raise ValueError(msg)
         pairs[key.strip()] = value.strip()
-    return profile.replace(**pairs)
+    return profile.replace(**pairs) if pairs else profile

@@ -29,6 +29,7 @@ from mxref.kernels._jit import kernel
 from mxref.kernels.places import P
 
 __all__ = [
+    "amax_finder",
     "block_decoder",
     "block_encoder",
     "element_decoder",
@@ -172,6 +173,30 @@ def block_encoder(
                             j += 1
 
     return encode_blocks
+
+
+@functools.cache
+def amax_finder(name: str, width: int, parallel: bool) -> Callable[..., None]:
+    """Return ``kernel(x, amax, f)``: the largest magnitude of each CHUNK vectors of x."""
+    SOURCE, LANES, WORD = LOAD[name], VECTOR[width], word_type(width)
+
+    @kernel(key=name, parallel=parallel)
+    def find_amax(x, amax, f):  # type: ignore[no-untyped-def]
+        n = x.shape[0]
+        step = CHUNK * LANES
+        for chunk in prange(amax.shape[0]):
+            j = chunk * step
+            stop = min(n, j + step)
+            largest = WORD(0)
+            while j + LANES <= stop:
+                largest = max(largest, amax_lanes(x, j, f, SOURCE, LANES))
+                j += LANES
+            while j < stop:
+                largest = max(largest, amax_lanes(x, j, f, SOURCE, 1))
+                j += 1
+            amax[chunk] = WORD(largest)
+
+    return find_amax
 
 
 @functools.cache

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,21 +74,42 @@ def _encode(
     *,
     given: int,
 ) -> None:
-    kind = SOURCES[source]
-    f = block_parameters(kind, fmt, policy)
-    fixed = int(fmt.element.kind is Kind.FIXED)
-    rounding = rounding_code(policy)
-    k = fmt.block_size
+    plan = _plan(source, fmt, policy)
+    f, k = plan.parameters, fmt.block_size
     if INTERPRETED:
-        _interpreted.encode_blocks(bits, codes, scales, k, f, kind, rounding, fixed, given)
+        kind = SOURCES[source]
+        options = (plan.rounding, plan.fixed, given)
+        _interpreted.encode_blocks(bits, codes, scales, k, f, kind, *options)
         return
-    variant = (source, kind.width, rounding, fixed, given, encoder_parts(fmt.element, policy))
+    variant = (source, plan.width, plan.rounding, plan.fixed, given, plan.parts)
     with parallel_slot(bits.size) as parallel:
         if inner == 1:
             _loops.block_encoder(*variant, parallel)(bits, codes, scales, k, f)
         else:
             kernel = _across.across_encoder(*variant, parallel)
             kernel(bits, codes, scales, scales.size // inner, k, inner, f)
+
+
+class _Plan(NamedTuple):
+    """All that an encoding kernel depends on but the data."""
+
+    parameters: NDArray[Any]
+    width: int
+    rounding: int
+    fixed: int
+    parts: tuple[int, int]
+
+
+@functools.lru_cache(maxsize=256)
+def _plan(source: str, fmt: BlockFormat, policy: Policy) -> _Plan:
+    kind = SOURCES[source]
+    return _Plan(
+        block_parameters(kind, fmt, policy),
+        kind.width,
+        rounding_code(policy),
+        int(fmt.element.kind is Kind.FIXED),
+        encoder_parts(fmt.element, policy),
+    )
 
 
 def dequantize(

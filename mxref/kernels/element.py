@@ -11,6 +11,7 @@ from mxref._choices import DecodeSubnormal
 from mxref.formats import ElementFormat, Kind, ScaleFormat
 from mxref.kernels import _interpreted, _loops
 from mxref.kernels._jit import INTERPRETED, parallel_slot
+from mxref.kernels.lanes import NumpyMachine
 from mxref.kernels.params import (
     element_parameters,
     encoder_parts,
@@ -18,9 +19,10 @@ from mxref.kernels.params import (
     scale_parameters,
 )
 from mxref.kernels.places import SOURCES, P
+from mxref.kernels.programs import magnitude
 from mxref.policy import Policy
 
-__all__ = ["decode", "decode_scale", "encode", "encode_scale"]
+__all__ = ["decode", "decode_scale", "encode", "encode_scale", "is_finite"]
 
 
 def encode(
@@ -65,6 +67,20 @@ def decode(
     full = int(policy.decode_subnormal is not DecodeSubnormal.GRADUAL)
     with parallel_slot(codes.size) as parallel:
         _loops.element_decoder(fixed, full, parallel)(codes, out, f)
+
+
+def is_finite(bits: NDArray[Any], source: str) -> bool:
+    """Return whether source words hold neither NaN nor infinity; shapes as for `encode`."""
+    kind = SOURCES[source]
+    if INTERPRETED:
+        o = NumpyMachine(kind.width)
+        size = magnitude(o, _interpreted.load(o, bits, kind)).value
+        return bool((size < kind.infinity).all())
+    step = _loops.CHUNK * _loops.VECTOR[kind.width]
+    amax = np.zeros(-(-bits.size // step), kind.word)
+    with parallel_slot(bits.size) as parallel:
+        _loops.amax_finder(source, kind.width, parallel)(bits, amax, amax[:0])
+    return bool((amax < kind.infinity).all())
 
 
 def encode_scale(

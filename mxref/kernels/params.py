@@ -40,6 +40,7 @@ def rounding_code(policy: Policy) -> int:
     return _ROUNDINGS[policy.rounding]
 
 
+@functools.lru_cache(maxsize=256)
 def encoder_parts(element: ElementFormat, policy: Policy) -> tuple[int, int]:
     """Return the parts of the encoder that a policy needs: for plain blocks, and for any input.
 
@@ -224,18 +225,24 @@ def _nan(element: ElementFormat, policy: Policy) -> dict[int, int]:
 _RANKS = ("ignore", "exponent-field", "saturate", "flush-block", "nan-scale")
 
 
+def _action(what: str, *, refused: bool) -> str:
+    """What a special does; where it is refused, the NaN scale tells the caller of it."""
+    return "nan-scale" if refused or what == "raise" else what
+
+
 def _scale(source: Source, fmt: BlockFormat, policy: Policy) -> dict[int, int]:
     element, scale = fmt.element, fmt.scale
     selection = tables.AmaxSelection(fmt, policy, source.name, source.mantissa_bits)
     above = policy.scale_above is choice.ScaleAbove.NAN
+    refuses_nan = policy.nan_element is choice.NanElement.RAISE and not element.has_nan
+    refuses_inf = policy.inf_element is choice.InfElement.RAISE and not element.is_fp8
     values: dict[int, int] = {
         P.THETA: tables.threshold(policy.scale_rule, element, source.mantissa_bits),
         P.REBIAS: scale.bias - source.bias - element.emax,
         P.ABOVE_CODE: scale.nan_code if above else scale.max_code,
         P.ZERO_CODE: selection.zero_code(),
-        # A refused input has been refused already.
-        P.NAN_ACTION: _RANKS.index(policy.scale_nan.replace("raise", "nan-scale")),
-        P.INF_ACTION: _RANKS.index(policy.scale_inf.replace("raise", "nan-scale")),
+        P.NAN_ACTION: _RANKS.index(_action(policy.scale_nan, refused=refuses_nan)),
+        P.INF_ACTION: _RANKS.index(_action(policy.scale_inf, refused=refuses_inf)),
         P.TABLED: int(scale_is_tabled(policy)),
         P.OVER_WORD: selection.over_word(source.bias, source.infinity),
         P.OVER_CODE: selection.over_code() or 0,

@@ -73,14 +73,10 @@ def clear_cases(
     None where the loop has nothing to say: for rules that do not search, for float64 words, and
     for policies under which the scale of FLOOR, or a decoded element, is not the plain one.
     """
-    is_search = policy.scale_rule in (ScaleRule.MSE, ScaleRule.MAE)
     kind = SOURCES[source]
-    if not is_search or INTERPRETED or kind.width != 32:
+    if INTERPRETED or kind.width != 32 or not _is_plain(fmt.element, policy):
         return None
     parts = encoder_parts(fmt.element, policy)[0]
-    is_plain = not scale_is_tabled(policy.replace(scale_rule=ScaleRule.FLOOR))
-    if not is_plain or parts & (Part.OVERFLOW | Part.SPECIALS):
-        return None
     from mxref.kernels._search_loop import searcher
 
     k = fmt.block_size
@@ -92,6 +88,17 @@ def clear_cases(
         kernel = searcher(*variant, is_squared, parallel)
         kernel(bits, selected, k, block_parameters(kind, fmt, policy), slack)
     return selected.astype(np.int64)
+
+
+@functools.lru_cache(maxsize=64)
+def _is_plain(element: ElementFormat, policy: Policy) -> bool:
+    """Whether the loop can search: by FLOOR's threshold, and without special elements."""
+    parts = encoder_parts(element, policy)[0]
+    return (
+        policy.scale_rule in (ScaleRule.MSE, ScaleRule.MAE)
+        and not scale_is_tabled(policy.replace(scale_rule=ScaleRule.FLOOR))
+        and not parts & (Part.OVERFLOW | Part.SPECIALS)
+    )
 
 
 def best(

@@ -14,6 +14,7 @@ from strategies import as_array
 
 import mxref
 from mxref import arrays
+from mxref.exact import block as exact_block
 from mxref.exact import element as exact_element
 from mxref.exact import ieee, random_bits
 from mxref.exact import scale as exact_scale
@@ -205,3 +206,31 @@ def test_casts_to_e8m0(change, source):
     got = arrays.encode(as_array(bits, source), "e8m0", policy)
     expected = [exact_scale.encode(ieee.from_bits(b, source), "e8m0", policy) for b in bits]
     assert got.tolist() == expected
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "ocp:inf_element=raise",
+        "ocp:inf_element=raise,scale_inf=flush-block",
+        "ocp:nan_element=raise,scale_nan=ignore",
+        "ocp:scale_nan=raise,scale_inf=ignore",
+        "ocp:scale_inf=raise,scale_nan=ignore",
+    ],
+)
+@pytest.mark.parametrize("name", ["mxfp4", "mxfp8_e4m3"])
+def test_both_twins_refuse_the_same_blocks(name, policy):
+    fmt = block_format(name, 2)
+    for member in (1.0, np.inf, -np.inf, np.nan):
+        x = np.array([1.0, member], np.float32)
+        numbers = [ieee.from_bits(int(b), "float32") for b in x.view(np.uint32)]
+        results = []
+        for convert in (
+            lambda x=x: arrays.quantize(x, fmt, policy=policy).codes.tolist(),
+            lambda numbers=numbers: list(exact_block.quantize(numbers, fmt, policy)[1]),
+        ):
+            try:
+                results.append(convert())
+            except ValueError:
+                results.append("refused")
+        assert results[0] == results[1], member
