@@ -1,4 +1,8 @@
-"""What `make exhaustive` runs; where all of it passes, docs/exhaustive.md says so."""
+"""What `make exhaustive` runs; where all of it passes, docs/exhaustive.md says so.
+
+With ``--again`` the tests that failed in the run before are repeated, not all of them: they take
+most of the time. The page then says so.
+"""
 
 import datetime as dt
 import json
@@ -92,8 +96,14 @@ def lines_of(command, *, quiet=False):
 
 def main():
     began = time.perf_counter()
-    lines = lines_of([sys.executable, "-m", "pytest", "-n", str(cores()), "-m", "exhaustive", "-q"])
+    tests = [sys.executable, "-m", "pytest", "-n", str(cores()), "-m", "exhaustive", "-q"]
+    again = "--again" in sys.argv[1:]
+    lines = lines_of(
+        [*tests, "--last-failed", "--last-failed-no-failures=none"] if again else tests
+    )
     summary = lines[-1].strip("= \n").split(" in ")[0]
+    if again:
+        summary += " of those that failed in the run before, where all others passed"
     seconds = time.perf_counter() - began
     digests = str(ROOT / "spec_vectors" / "digests")
     command = [sys.executable, "-m", "mxref", "sweep", "--verify", digests, "--json"]

@@ -188,7 +188,8 @@ def scale_ladder(policy, element, source, random=None):
     lowest = source.value(1)
     exponents = range(-126, 130)  # at least 2^-126 is code 1; 2^128 and more is out of range
     if "wrap" in (policy.scale_below, policy.scale_above) or policy.scale_below == "flush-block":
-        exponents = range(floor_log2(lowest) - element.emax - 2, source.bias + 4 - element.emax)
+        beyond = 0 if policy.scale_rule == "p3109" else element.emax  # P3109 knows no emax
+        exponents = range(floor_log2(lowest) - element.emax - 2, source.bias + 4 - beyond)
     cuts, hint = [], 0
     for exponent in exponents:
         bound = exponent_bound(policy.scale_rule, element, exponent, random)
