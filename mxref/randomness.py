@@ -53,7 +53,9 @@ def for_elements(
     ['0x11', '0x33', '0x22', '0x44']
     """
     if not draws_elements(policy):
-        _refuse_idle(random, "random", f"rounding={policy.rounding}, which draws nothing")
+        _refuse_idle(
+            random, "random", f"the policy has rounding={policy.rounding}, which draws nothing"
+        )
         return None
     if policy.scale_rule in (ScaleRule.MSE, ScaleRule.MAE):
         msg = (
@@ -84,7 +86,7 @@ def for_scales(random: Any, shape: tuple[int, ...], policy: Policy) -> NDArray[n
         As for `for_elements`.
     """
     if not draws_scale(policy):
-        idle = f"scale_rule={policy.scale_rule}, which draws nothing"
+        idle = f"the policy has scale_rule={policy.scale_rule}, which draws nothing"
         _refuse_idle(random, "scale_random", idle)
         return None
     bits = int(policy.stochastic_bits)  # sharing concerns elements only
@@ -99,14 +101,16 @@ def refuse_for_scale_cast(random: Any) -> None:
     ValueError
         If there are any.
     """
-    _refuse_idle(random, "random", "a cast to a scale format, which draws nothing")
+    if random is not None:
+        msg = "random is given, but a cast to a scale format draws nothing; leave it out"
+        raise ValueError(msg)
 
 
 def _refuse_idle(random: Any, name: str, what: str) -> None:
     if random is not None:
-        modes = ", ".join(m for m in Rounding if m.startswith("stochastic"))
+        modes = " or ".join(m for m in Rounding if m.startswith("stochastic"))
         hint = f"rounding={modes}" if name == "random" else "scale_rule=stochastic"
-        msg = f"{name} is given, but the policy has {what}; leave it out, or choose {hint}"
+        msg = f"{name} is given, but {what}; leave it out, or choose {hint}"
         raise ValueError(msg)
 
 
