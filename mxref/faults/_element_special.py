@@ -185,9 +185,9 @@ def _fp8_overflow(fmt: ElementFormat) -> Iterator[_Row]:
     if not fmt.has_inf:
         unsigned = {"keeps_sign": False}
         yield "E14", "NaN where that code is due", _variant(_Collision, **unsigned), {}
-        for flags in ({}, unsigned):
+        for flags, sign in (({}, ""), (unsigned, ", without its sign")):
             whole = _variant(_Collision, whole_binade=True, **flags)
-            yield "E14", "NaN up to the end of the top binade", whole, {}
+            yield "E14", f"NaN up to the end of the top binade{sign}", whole, {}
         yield "E14", "NaN for large finite values", _WideNan, {}
     legal = {"fp8_overflow": "propagate"} if fmt.has_inf else {}
     yield "E16", "infinity kept while finite values saturate", _InfSpecial, legal

@@ -1,4 +1,4 @@
-"""Texts of the decode and layout faults: id, title, effect, stimulus, repair, seen in."""
+"""Texts of the decode faults: id, title, effect, stimulus, repair, seen in."""
 
 from __future__ import annotations
 
@@ -78,15 +78,26 @@ ROWS: tuple[tuple[str, str, str, str, str, tuple[str, ...]], ...] = (
      "Scale code 127 gives a factor of 127.",
      "Decode the scale: 2^(code - 127).",
      (_GH + "jundot/omlx/pull/2159",)),
-    ("L1", "The two codes of each byte are exchanged.",
-     "Neighbours swap places: results look plausible and are wrong.",
-     "16 different codes in one block.",
-     "Put the first element into the low nibble, or unpack as it was packed.",
-     (_GH + "triton-lang/triton/pull/5197", _GH + "Comfy-Org/comfy-kitchen/pull/41")),
-    ("L2", "Codes are packed as halves of the block and read as neighbours, or the reverse.",
-     "Elements are permuted inside each block: fluent nonsense from a language model.",
-     "Different codes in all places of a block.",
-     "ggml puts elements j and j + k/2 into one byte; everybody else neighbours.",
-     (_GH + "kekzl/imp/pull/567",)),
+    ("D14", "A scale that is not there is taken for another one than 1.",
+     "Everything is off by a power of two, or vanishes: code 0 or 1 stands for 2^-127 or 2^-126.",
+     "Elements without a scale.",
+     "The scale code of 1 is 127.",
+     (_GH + "ROCm/rocm-libraries/pull/6598", _GH + "triton-lang/triton/pull/9876",
+      _GH + "ROCm/rocm-systems/pull/10347")),
+    ("D15", "A scale that has a mantissa is decoded by its exponent alone.",
+     "Blocks come out too small by up to a half. E8M0 has no mantissa; scales of NVFP4 do.",
+     "Scale 0x39 beside 0x38 in E4M3.",
+     "Decode the scale by its own format.",
+     (_GH + "ROCm/rocm-libraries/pull/7439", _GH + "ROCm/rocm-systems/pull/10347")),
+    ("D16", "Scales that are packed into one word run into each other.",
+     "A neighbouring block is off by a factor of two.",
+     "Blocks whose scale is 2^-127, a float32 with a mantissa bit, beside others with code 0.",
+     "Mask each scale code to 8 bits before it is shifted to its place.",
+     (_GH + "NVIDIA/TransformerEngine/pull/2589",)),
+    ("D17", "The inverse of the largest scale, code 254, is flushed to zero.",
+     "Blocks of the largest numbers become zeros.",
+     "MXINT8 with amax of 2^127 or more; in other formats only clamped infinities get that far.",
+     "1 / 2^127 is a subnormal float32: scale in two steps, or subtract exponents.",
+     (_GH + "pytorch/ao/pull/4725",)),
 )
 # fmt: on

@@ -1,7 +1,8 @@
 """The catalogue: every named fault in plain words, with what to do and where it was seen.
 
 Ids are those of the project's corpus of field defects: S for scale selection, E for element
-encoding, D for decoding, L for layout. They are stable and need not be contiguous.
+encoding, D for decoding, L for layout, G for products, R for random bits. They are stable. Some can
+show in formats only that MX has not: `mxref.faults.equivalent` says which, and why.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from mxref.faults import _texts_decode, _texts_element, _texts_scale
+from mxref.faults import _texts_decode, _texts_element, _texts_scale, _texts_tensor
 
 __all__ = ["FAULTS", "Fault"]
 
@@ -34,7 +35,7 @@ class Fault:
     seen_in : tuple of str
         Addresses of reports of the same fault.
     stage : str
-        ``"scale"``, ``"element"``, ``"decode"`` or ``"layout"``.
+        ``"scale"``, ``"element"``, ``"decode"``, ``"layout"``, ``"gemm"`` or ``"stochastic"``.
     legal_change : Mapping of str to str
         Policy fields under which the same behaviour is legal; empty where it never is.
     """
@@ -59,12 +60,21 @@ _LEGAL: Mapping[str, Mapping[str, str]] = {
     "E16": {"fp8_overflow": "propagate"},
     "E19": {"neg_zero": "drop"},
 }
-_STAGES = {"S": "scale", "E": "element", "D": "decode", "L": "layout"}
+_STAGES = {
+    "S": "scale",
+    "E": "element",
+    "D": "decode",
+    "L": "layout",
+    "G": "gemm",
+    "R": "stochastic",
+}
+_TEXTS = (_texts_scale.ROWS, _texts_element.ROWS, _texts_decode.ROWS, _texts_tensor.ROWS)
 
 FAULTS: Mapping[str, Fault] = MappingProxyType(
     {
         row[0]: Fault(*row, _STAGES[row[0][0]], MappingProxyType(dict(_LEGAL.get(row[0], {}))))
-        for row in (*_texts_scale.ROWS, *_texts_element.ROWS, *_texts_decode.ROWS)
+        for rows in _TEXTS
+        for row in rows
     }
 )
 """Every fault, by id.

@@ -16,7 +16,7 @@ from mxref.faults.encoder import Bools, Bytes, Floats, Ints, as_float64
 from mxref.faults.scale import bits_significand, split
 from mxref.policy import Policy
 
-__all__ = ["CastModel", "E8M0Cast", "cast_models"]
+__all__ = ["CastModel", "E8M0Cast", "cast_models", "end_models"]
 
 _NAN, _MAX, _BIAS = 0xFF, 0xFE, 127
 _LOWEST = 2.0**-126  # below it a float32 is subnormal
@@ -137,3 +137,78 @@ def cast_models() -> tuple[CastModel, ...]:
         CastModel("S9", "downward", _TieDown),
         CastModel("S11", "the code wraps modulo 256", _Wraps),
     )
+
+
+# --- faults that a check does not search for -------------------------------------------------
+
+
+class _Shifted(E8M0Cast):
+    """S6: the code is off by a constant."""
+
+    shift = 1
+
+    def exponent(self, magnitude: Floats) -> Ints:
+        return super().exponent(magnitude) + self.shift
+
+
+class _OtherRounding(E8M0Cast):
+    """S10: rounded to a power of two by another rule."""
+
+    rounding = "up"
+
+    def goes_up(self, m: Floats, exponent: Ints) -> Bools:
+        other = E8M0Cast(self.policy.replace(e8m0_rounding=self.rounding))
+        return other.goes_up(m, exponent)
+
+
+class _Constant(E8M0Cast):
+    """S11: a special value, or a number that no code has, gets a code without meaning."""
+
+    what = "NaN"
+    code = 0
+
+    def encode(self, x: npt.NDArray[Any]) -> Bytes:
+        value = as_float64(x)
+        where = {
+            "NaN": np.isnan(value),
+            "infinity": np.isposinf(value),
+            "zero": value == 0,
+            "a negative number": (value < 0) & np.isfinite(value),
+        }
+        return np.where(where[self.what], self.code, super().encode(x)).astype(np.uint8)
+
+
+class _LowestIsOne(E8M0Cast):
+    """S11: the smallest code is 1."""
+
+    def encode(self, x: npt.NDArray[Any]) -> Bytes:
+        return np.maximum(super().encode(x), 1)
+
+
+def end_models() -> tuple[CastModel, ...]:
+    """More faults of the cast to E8M0: S6, S10, and the ends and special values of S11.
+
+    Examples
+    --------
+    >>> sorted({model.id for model in end_models()})
+    ['S10', 'S11', 'S6']
+    """
+    models = []
+    for shift in (-1, 1):
+        cast = type("Shifted", (_Shifted,), {"shift": shift})
+        models.append(CastModel("S6", f"{shift:+d}", cast))
+    for rounding in ("down", "up", "nearest"):
+        cast = type("OtherRounding", (_OtherRounding,), {"rounding": rounding})
+        models.append(CastModel("S10", rounding, cast, {"e8m0_rounding": rounding}))
+    codes = {
+        "NaN": (0x00, 0x7F, 0xFE),
+        "infinity": (0x00, 0x7F, 0x80),
+        "zero": (0x01, 0x7F),
+        "a negative number": (0x00, 0x7F),
+    }
+    for what, wrong in codes.items():
+        for code in wrong:
+            cast = type("Constant", (_Constant,), {"what": what, "code": code})
+            models.append(CastModel("S11", f"{what} gives 0x{code:02x}", cast))
+    models.append(CastModel("S11", "clamped at 0x01", _LowestIsOne))
+    return tuple(models)

@@ -11,8 +11,9 @@ A float32 quotient is the float64 quotient rounded again: with 53 bits, no quoti
 of 24 bits lies so near to a tie that the first rounding could matter. The two irrational constants
 lie lie strictly between neighbouring float64 numbers, so comparing with the
 nearest float64 decides correctly; for S3, whose threshold carries one division, that holds for
-sources of at most 24 significant bits. The variants of S8 that name float32 logarithms compute
-the float64 logarithm and round it to float32: a model of a correctly rounded ``log2f``.
+sources of at most 24 significant bits. Where a float32 logarithm is named, a correctly rounded
+``log2f`` is meant: its floor and ceiling are comparisons too (`mxref.faults._logarithm`). Only
+``nearest-log`` of such a logarithm takes NumPy's float64 logarithm, rounded to float32.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from mxref.faults._logarithm import ceil_log2_float32, floor_log2_float32
 from mxref.faults.encoder import (
     PRECISIONS,
     Bools,
@@ -206,19 +208,18 @@ class Selector:
 
     def of_logarithm(self, number: Floats) -> Ints:
         """Exponent by a float32 logarithm, correctly rounded."""
-        logarithm = np.log2(number).astype(np.float32).astype(np.float64)
         match self.policy.scale_rule.value:
             case "ceil":
-                found = np.ceil(logarithm) - self.emax
+                return ceil_log2_float32(number) - self.emax
             case "rceil":
-                found = np.ceil(logarithm)
+                return ceil_log2_float32(number)
             case "nearest-log":
+                logarithm = np.log2(number).astype(np.float32).astype(np.float64)
                 found = np.floor((logarithm + 0.5).astype(np.float32)) - self.emax
+                return found.astype(np.int64)
             case "plus-one":
-                found = np.floor(logarithm) + 1 - self.emax
-            case _:
-                found = np.floor(logarithm) - self.emax
-        return found.astype(np.int64)
+                return floor_log2_float32(number) + 1 - self.emax
+        return floor_log2_float32(number) - self.emax
 
     def step(self, m: Floats) -> npt.NDArray[Any]:
         """Whether the rule goes one step above floor(log2 amax) - emax."""

@@ -9,14 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mxref.faults._logarithm import ceil_log2_float32, floor_log2_float32
 from mxref.faults.encoder import Bytes, Floats, Ints, round_to_float
 from mxref.faults.scale import ScaleModel, Selector, split
 from mxref.faults.stats import BlockStats
 from mxref.formats import BlockFormat
+from mxref.policy import Policy
 
-__all__ = ["scale_models"]
+__all__ = ["other_rules", "scale_models", "sees_neighbours"]
 
-_SQRT_HALF = 0.5**0.5
+_SQRT_HALF = 0.7071067811865476
 _EPSILONS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12, 1e-30, 2.0**-126)
 _WRONG_SETS = {
     "signed": "the largest value, not the largest magnitude",
@@ -56,6 +58,34 @@ def scale_models(fmt: BlockFormat) -> tuple[ScaleModel, ...]:
     for part, detail in _WRONG_SETS.items():
         models.append(ScaleModel("S15", detail, _measured(_part(part)), keeps_rule=True))
     return tuple(models)
+
+
+def sees_neighbours(model: ScaleModel) -> bool:
+    """Whether a model looks at neighbouring blocks: it shows where a block has some.
+
+    `mxref.faults.stats.with_neighbours` measures them. Blocks one by one it leaves right.
+
+    Examples
+    --------
+    >>> from mxref.formats import block_format
+    >>> [m.detail for m in scale_models(block_format("mxfp4")) if sees_neighbours(m)][1:]
+    ["the previous block's amax", "the next block's amax"]
+    """
+    return model.detail in {_WRONG_SETS[name] for name in ("pair", "previous", "next")}
+
+
+def other_rules(policy: Policy) -> tuple[ScaleModel, ...]:
+    """S10 for the rule that is the default, where a policy asks for another one.
+
+    Examples
+    --------
+    >>> [model.detail for model in other_rules(Policy(scale_rule="rceil"))], other_rules(Policy())
+    (['floor'], ())
+    """
+    if policy.scale_rule == "floor":
+        return ()
+    legal = {"scale_rule": "floor"}
+    return (ScaleModel("S10", "floor", _fixed_rule("floor"), legal_change=legal),)
 
 
 # --- rules: S1 S2 S3 S5 S8 S9 S10 -------------------------------------------------------------
@@ -113,18 +143,16 @@ class _FloorOfLog(Selector):
     """S8: floor(log2f(amax)) - emax, one too high just below a power of two."""
 
     def exponent(self, amax: Floats) -> Ints:
-        return np.floor(np.log2(amax).astype(np.float32)).astype(np.int64) - self.emax
+        return floor_log2_float32(amax) - self.emax
 
 
 class _CeilOfLog(Selector):
     """S8: ceil(log2f(amax / max)), one too low just above max times a power of two."""
 
     def exponent(self, amax: Floats) -> Ints:
-        with np.errstate(over="ignore", under="ignore"):
-            ratio = amax.astype(np.float32) / np.float32(self.fmt.element.max)
-        tiny = np.float32(2.0**-149)
-        logarithm = np.log2(np.maximum(ratio, tiny).astype(np.float64)).astype(np.float32)
-        return np.asarray(np.ceil(np.minimum(logarithm, 128)), np.int64)
+        single = round_to_float(np.minimum(amax, 2.0**200), "float32")
+        ratio = round_to_float(single / float(self.fmt.element.max), "float32")
+        return np.minimum(ceil_log2_float32(np.maximum(ratio, 2.0**-149)), 128)
 
 
 # --- shifts: S4 S6 ----------------------------------------------------------------------------

@@ -4,36 +4,65 @@ import pytest
 from mxref import arrays
 from mxref.faults import (
     FAULTS,
+    REASONS,
     Encoder,
     Selector,
+    alignment_models,
+    block_models,
     block_stats,
     cast_models,
     compose,
     decode_models,
     element_models,
+    end_models,
+    implementations,
     layout_models,
     scale_models,
+    stochastic_models,
 )
 from mxref.faults.decode import Decoder, element_table, scale_table
+from mxref.faults.dots import dot_models
+from mxref.faults.tensors import tensor_models
 from mxref.formats import BLOCK_FORMATS, ELEMENT_FORMATS
 from mxref.policy import OPEN_POINT_OF, Policy
 
 ASKED_FOR = ["E1", "E2", "E7", "E12", "E13", "E19", "S1", "S2", "S5", "S10", "D1", "D9", "L1"]
 
 
+# Of the corpus, with S17 and G9 to G11 besides.
+GROUPS = {"S": 17, "E": 24, "D": 17, "L": 9, "G": 11, "R": 3}
+STAGES = {"scale", "element", "decode", "layout", "gemm", "stochastic"}
+
+
 def every_model():
     for fmt in BLOCK_FORMATS.values():
         yield from element_models(fmt.element)
+        yield from alignment_models(fmt.element)
+        yield from stochastic_models(fmt.element, Policy(rounding="stochastic-a"))
         yield from scale_models(fmt)
+        yield from block_models(Policy())
         yield from decode_models(fmt.element)
         yield from layout_models(fmt)
+        yield from implementations("decode", fmt.element, Policy())
+        yield from tensor_models("quantize_tensor", fmt, Policy())
+        yield from tensor_models("dequantize_tensor", fmt, Policy())
+        yield from dot_models(fmt, fmt)
+    yield from dot_models(BLOCK_FORMATS["mxfp4"], BLOCK_FORMATS["mxfp8_e4m3"])
     yield from decode_models(None)
-    yield from cast_models()
+    yield from (*cast_models(), *end_models())
 
 
-def test_every_fault_has_a_model_and_every_model_a_fault():
-    assert {model.id for model in every_model()} == set(FAULTS)
-    assert set(ASKED_FOR) <= set(FAULTS)
+def test_the_texts_are_those_of_the_corpus_and_four_of_our_own():
+    ids = {f"{group}{i}" for group, count in GROUPS.items() for i in range(1, count + 1)}
+    assert set(FAULTS) == ids
+
+
+def test_every_fault_has_a_model_or_a_reason_and_every_model_a_text():
+    modelled = {model.id for model in every_model()}
+    assert modelled <= set(FAULTS)
+    without = {fault for fault, *_ in REASONS} - modelled
+    assert set(FAULTS) - modelled == without
+    assert set(ASKED_FOR) <= modelled
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=lambda f: f.id)
@@ -43,7 +72,7 @@ def test_texts(fault):
         assert text.endswith(".")
         assert "  " not in text
     assert all(url.startswith("https://") for url in fault.seen_in)
-    assert fault.stage in {"scale", "element", "decode", "layout"}
+    assert fault.stage in STAGES
     Policy().replace(**fault.legal_change)
     assert set(fault.legal_change) <= set(OPEN_POINT_OF)
 
