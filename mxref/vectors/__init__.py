@@ -1,12 +1,14 @@
 """Conformance vectors: generate, read and verify the set that lies in ``spec_vectors/``.
 
 A set is plain text: for each operation, format and policy a JSON file and a ``.hex`` twin, with a
-manifest of hashes. ``spec_vectors/README.md`` is the contract for those who read it without mxref.
+manifest of hashes. ``spec_vectors/INTERPRETING.md`` is the contract for those who read it without
+mxref.
 """
 
 from __future__ import annotations
 
 from mxref.vectors.compare import accepts
+from mxref.vectors.core import core_directory
 from mxref.vectors.generate import generate
 from mxref.vectors.model import (
     Case,
@@ -32,6 +34,7 @@ __all__ = [
     "Verdict",
     "VerifyResult",
     "accepts",
+    "core_directory",
     "generate",
     "iter_cases",
     "load",

@@ -6,14 +6,12 @@ import itertools
 import math
 from collections.abc import Iterator
 from fractions import Fraction
-from types import MappingProxyType
 
 from mxref.exact import element, ieee
 from mxref.exact.number import Number, NumberClass
 from mxref.formats import ElementFormat, pow2
 
 __all__ = [
-    "SHORT_TYPE",
     "below_square_root_of_two",
     "exact_bits",
     "finite_codes",
@@ -23,8 +21,6 @@ __all__ = [
     "neighbour",
     "power_of_two",
 ]
-
-SHORT_TYPE = MappingProxyType({"float32": "f32", "bfloat16": "bf16", "float16": "f16"})
 
 
 def exact_bits(value: Fraction, source: str) -> int | None:

@@ -12,7 +12,6 @@ from typing import NamedTuple
 from mxref.exact import ieee
 from mxref.formats import BlockFormat, ElementFormat, Kind, pow2
 from mxref.vectors.bits import (
-    SHORT_TYPE,
     below_square_root_of_two,
     exact_bits,
     finite_codes,
@@ -23,7 +22,7 @@ from mxref.vectors.bits import (
     power_of_two,
 )
 from mxref.vectors.covergroups import Covergroup, Stimuli
-from mxref.vectors.model import INPUT_DIGITS, Inputs
+from mxref.vectors.operations import INPUT_DIGITS, SHORT_TYPE, Inputs
 
 __all__ = ["QUANTIZE"]
 
@@ -134,6 +133,17 @@ def _thresholds(fmt: BlockFormat) -> Stimuli:
                 yield _anchored(fmt, signed, lane, source), where
 
 
+def _quotient_edges(fmt: BlockFormat) -> Stimuli:
+    # amax / largest in float32, or amax times its reciprocal, may err by an ulp or two here.
+    largest = fmt.element.max / pow2(fmt.element.emax)
+    for index, exponent in enumerate((-100, -3, 0, 2, 90)):
+        edge = _present(exact_bits(largest * pow2(exponent), _F32))
+        for ulps in (-3, -2, -1, 0, 1, 2, 3):
+            amax = _present(neighbour(edge, _F32, ulps))
+            where = f"largest times 2^{exponent} {ulps:+d} ulp"
+            yield _anchored(fmt, amax, (5 * index + ulps) % fmt.block_size), where
+
+
 def _log2_edges(fmt: BlockFormat) -> Stimuli:
     for index, exponent in enumerate(_LOG2_BINADES):
         bound = _present(power_of_two(exponent + 1, _F32))
@@ -186,11 +196,12 @@ def _zeros(fmt: BlockFormat) -> Stimuli:
 def _nonfinite(fmt: BlockFormat) -> Stimuli:
     k = fmt.block_size
     for source in INPUT_DIGITS:
-        lanes = (0, k // 2, k - 1) if source == _F32 else (k - 1,)
         for special, name in landmarks(source):
             if "NaN" not in name and "Inf" not in name:
                 continue
-            for lane in lanes:
+            everywhere = source == _F32 and name in ("+quiet NaN", "-Inf")
+            lanes = (0, k // 2, k - 1) if source == _F32 else (k - 1,)
+            for lane in range(k) if everywhere else lanes:
                 block = _filled(fmt, 0, source)
                 block[lane] = special
                 yield Inputs(source, tuple(block)), f"{name} in lane {lane}"
@@ -211,6 +222,20 @@ def _nonfinite_company(fmt: BlockFormat) -> Stimuli:
         ([minus_inf, *rest[1:-1], nan], "-Inf, then NaN"),
     ):
         yield Inputs(_F32, tuple(lanes)), name
+
+
+def _zero_lanes(fmt: BlockFormat) -> Stimuli:
+    for lane in range(fmt.block_size):
+        for zero, name in ((0, "+0"), (negated(0, _F32), "-0")):
+            block = _filled(fmt, lane % 5 - 2, _F32)
+            block[lane] = zero
+            yield Inputs(_F32, tuple(block)), f"{name} in lane {lane}"
+    special = {name: bits for bits, name in landmarks(_F32)}
+    minus = negated(0, _F32)
+    for name in ("+quiet NaN", "-quiet NaN", "+Inf", "-Inf"):
+        rest = [0, minus] * (fmt.block_size // 2)
+        rest[1] = special[name]
+        yield Inputs(_F32, tuple(rest)), f"{name} between zeros of both signs"
 
 
 # --- elements inside a block -----------------------------------------------------------------
@@ -297,11 +322,15 @@ QUANTIZE = (
                "nothing but zeros of either sign: log2 of zero, a lost sign",
                ("OP-SCALE-ZERO-BLOCK", "OP-NEG-ZERO", "OFP8-1.0/zero"), _zeros),
     Covergroup("nonfinite",
-               "one NaN or infinity in the first, a middle and the last lane",
+               "one NaN or infinity in each lane: a lane left out, NaN dropped by a maximum",
                ("OP-SCALE-NONFINITE", "MX-1.0/5.1/nan-scale"), _nonfinite),
     Covergroup("nonfinite-company",
                "NaN and infinity in every lane, among zeros, and together",
                ("OP-SCALE-NONFINITE", "OP-SCALE-ZERO-BLOCK"), _nonfinite_company),
+    Covergroup("zero-lanes",
+               "a zero of either sign in each lane, and special values between zeros",
+               ("MX-1.0/6.3/elements", "OFP8-1.0/zero", "OP-NEG-ZERO", "OP-SCALE-NONFINITE"),
+               _zero_lanes),
     Covergroup("element-codes",
                "every element value that leaves the scale alone, under several scales",
                ("MX-1.0/6.3/elements", "MX-1.0/5.3/subnormals"), _element_codes),
@@ -313,6 +342,10 @@ QUANTIZE = (
                "scaled elements at and beyond the largest value: clamp, NaN or infinity",
                ("MX-1.0/6.3/clamp", "MX-1.0/6.3/clamp-normal", "MX-1.0/6.3/fp8-overflow",
                 "OP-FP8-OVERFLOW"), _element_overflow),
+    Covergroup("quotient-edges",
+               "amax within 3 ulps of the largest value times a power of two: a rounded quotient",
+               ("MX-1.0/6.3/other-recipes", "OP-SCALE-QUOTIENT", "OP-SCALE-RULE"),
+               _quotient_edges),
     Covergroup("signed-zeros",
                "-0 and negative elements that round to zero beside a normal one",
                ("OFP8-1.0/underflow", "MX-1.0/6.3/underflow", "OP-NEG-ZERO"), _signed_zeros),

@@ -13,7 +13,8 @@ from functools import lru_cache
 
 from mxref.faults.legal import alternatives
 from mxref.policy import Policy
-from mxref.vectors.model import Member, Output
+from mxref.vectors.model import Member
+from mxref.vectors.operations import Output
 
 __all__ = ["Outcome", "tabulate", "with_choices"]
 
@@ -44,7 +45,8 @@ def tabulate(
     policy : Policy
         The policy of the file: it fixes all other fields, and its outcome becomes the first member.
     fields : sequence of str
-        Policy fields that may matter here. Those that turn out not to matter appear in no label.
+        Policy fields that may matter here. Those that turn out not to matter appear in no label,
+        nor do those that the policy sets otherwise than ``ocp``: its file is about them.
     outcome : callable
         Gives ``(key, output)`` under a policy. Where a choice is ``raise`` it may raise ValueError:
         the input is refused.
@@ -57,6 +59,8 @@ def tabulate(
     >>> [member.when for member in members]
     [({'neg_zero': 'keep'},), ({'neg_zero': 'drop'},), ({'neg_zero': 'drop-input'},)]
     """
+    settled = policy.diff(Policy())
+    fields = [field for field in fields if field not in settled]
     options = [alternatives(policy, field) for field in fields]
     table = {
         combination: _run(outcome, policy, tuple(zip(fields, combination, strict=True)))

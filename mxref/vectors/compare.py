@@ -9,7 +9,8 @@ from __future__ import annotations
 from mxref.exact import element, ieee
 from mxref.exact.number import NumberClass
 from mxref.formats import block_format
-from mxref.vectors.model import Case, Output, VectorFile, Verdict
+from mxref.vectors.model import Case, VectorFile, Verdict
+from mxref.vectors.operations import OUT_FIELDS, Output
 
 __all__ = ["accepts", "same_output"]
 
@@ -37,7 +38,7 @@ def same_output(file: VectorFile, case: Case, got: Output, want: Output) -> bool
         return True
     if not file.compare or len(got.bits) != len(want.bits):
         return False
-    if not _same_scale(file, case, got.scale, want.scale):
+    if got.scales != want.scales or not _same_scale(file, case, got.scale, want.scale):
         return False
     if want.scale == _NAN_SCALE and "nan-scale-hides-codes" in file.compare:
         return True
@@ -84,7 +85,7 @@ def _same_scale(file: VectorFile, case: Case, got: int | None, want: int | None)
 
 
 def _is_nan(file: VectorFile, bits: int) -> bool:
-    """Whether a float32 pattern (decode) or an element code (quantize) is NaN."""
-    if file.operation == "decode":
+    """Whether an output is NaN: a float32 pattern, or an element code (quantize)."""
+    if OUT_FIELDS[file.operation][-1].kind == "value":
         return ieee.from_bits(bits, "float32").cls is NumberClass.NAN
     return element.decode(bits, block_format(file.format).element).cls is NumberClass.NAN

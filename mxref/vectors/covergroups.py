@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from mxref.formats import ElementFormat, ScaleFormat, pow2
+from mxref.formats import ElementFormat, Kind, ScaleFormat, pow2
 from mxref.vectors.bits import (
-    SHORT_TYPE,
     exact_bits,
     finite_codes,
     landmarks,
@@ -20,9 +19,12 @@ from mxref.vectors.bits import (
     negated,
     neighbour,
 )
-from mxref.vectors.model import INPUT_DIGITS, Inputs
+from mxref.vectors.operations import INPUT_DIGITS, SHORT_TYPE, Inputs
 
 __all__ = ["DECODE", "ENCODE_ELEMENT", "ENCODE_SCALE", "Covergroup", "Stimuli"]
+
+_WIDE = "float32"
+_DENSE = 8
 
 Stimuli = Iterator[tuple[Inputs, str]]
 """Inputs, each with a few words for the comment of the case (may be empty)."""
@@ -124,6 +126,65 @@ def _underflow_edge(fmt: ElementFormat) -> Stimuli:
         yield from _around(source, edge, 3, "tie at the least normal")
 
 
+def _nan_payloads(_: ElementFormat) -> Stimuli:
+    for source in INPUT_DIGITS:
+        special = {name: bits for bits, name in landmarks(source)}
+        infinity, width = special["+Inf"], (special["+least normal"]).bit_length() - 1
+        for place in range(width):
+            bits = infinity | 1 << place
+            signed = negated(bits, source) if place % 2 else bits
+            yield Inputs(source, (signed,)), f"bit {place} of the mantissa"
+
+
+def _classes(fmt: ElementFormat) -> list[tuple[str, int]]:
+    """Positive codes with an even and an odd last bit, for each class of magnitudes."""
+    one = 1 << fmt.mantissa_bits
+    if fmt.kind is Kind.FIXED:
+        return [("small", 2), ("small", 3), ("large", 0x62), ("large", 0x63)]
+    middle = (fmt.max_magnitude >> fmt.mantissa_bits) // 2 * one
+    top = fmt.max_magnitude & ~(one - 1)
+    found = [("least normal binade", one), ("middle binade", middle), ("top binade", top)]
+    if fmt.mantissa_bits > 1:
+        found.insert(0, ("subnormal", 2))
+    else:
+        found.insert(0, ("subnormal", 0))
+    return [(name, code + last) for name, code in found for last in (0, 1)]
+
+
+def _guard_and_sticky(fmt: ElementFormat) -> Stimuli:
+    finite = [n.magnitude for code, n in finite_codes(fmt) if not n.sign]
+    for source in INPUT_DIGITS:
+        for name, code in _classes(fmt):
+            if code + 1 >= len(finite):
+                continue
+            low, step = finite[code], finite[code + 1] - finite[code]
+            for guard in (0, 1):
+                # A lone bit behind the guard, walking down to the last bit of the input.
+                sticky, place = step / 4, 2
+                while sticky:
+                    bits = exact_bits(low + guard * step / 2 + sticky, source)
+                    if bits is None:
+                        break
+                    detail = f"{name}, last bit {code & 1}, guard {guard}, sticky {place} behind"
+                    yield Inputs(source, (bits,)), detail
+                    yield Inputs(source, (negated(bits, source),)), detail
+                    sticky, place = sticky / 2, place + 1
+                    if source == _WIDE and place > _DENSE:
+                        sticky /= 2  # every other bit will do far behind
+                        place += 1
+
+
+def _far_below(fmt: ElementFormat) -> Stimuli:
+    value = fmt.min_subnormal / 4
+    while (bits := exact_bits(value, _WIDE)) is not None:
+        where = f"2^{value.denominator.bit_length() - 1} below one"
+        yield Inputs(_WIDE, (bits,)), where
+        longer = exact_bits(value * Fraction(31, 16), _WIDE)
+        if longer is not None:
+            yield Inputs(_WIDE, (negated(longer, _WIDE),)), f"31/16 times {where}"
+        value /= 2
+
+
 def _specials(_: ElementFormat | ScaleFormat) -> Stimuli:
     for source in INPUT_DIGITS:
         for bits, name in landmarks(source):
@@ -164,6 +225,25 @@ ENCODE_ELEMENT = (
         ("OFP8-1.0/nan", "OFP8-1.0/inf-sat", "MX-1.0/5.3/nan-source", "OP-NAN-PAYLOAD",
          "OP-NAN-ELEMENT", "OP-INF-ELEMENT"),
         _specials,
+    ),
+    Covergroup(
+        "guard-sticky",
+        "last bit x guard bit x a lone sticky bit at each place, for each class of magnitudes: a"
+        " rounding that looks at some of the bits only",
+        ("OFP8-1.0/rounding", "MX-1.0/6.3/rounding", "MX-1.0/5.3/subnormals"),
+        _guard_and_sticky,
+    ),
+    Covergroup(
+        "nan-payloads",
+        "NaN with one mantissa bit: a NaN taken for infinity, a payload cut at the wrong place",
+        ("OFP8-1.0/nan", "MX-1.0/5.3/nan-source", "OP-NAN-PAYLOAD", "OP-NAN-ELEMENT"),
+        _nan_payloads,
+    ),
+    Covergroup(
+        "far-below",
+        "every binade below the least value: a shift count that wraps at 32 or 64",
+        ("OFP8-1.0/underflow", "MX-1.0/6.3/underflow"),
+        _far_below,
     ),
 )  # fmt: skip
 

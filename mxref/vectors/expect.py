@@ -7,51 +7,54 @@ them with the kernels, which share no code with it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 
 from mxref.exact import block, element, ieee, scale
 from mxref.exact.number import Number, NumberClass
 from mxref.formats import BlockFormat, ElementFormat, Kind, ScaleFormat, pow2
-from mxref.policy import OPEN_POINT_OF, Policy
+from mxref.policy import Policy
 from mxref.vectors.choices import Outcome, tabulate
-from mxref.vectors.model import Inputs, Member, Output, Verdict
+from mxref.vectors.expect_dot import expect_dot
+from mxref.vectors.expect_tensor import (
+    expect_dequantize,
+    expect_dequantize_tensor,
+    expect_quantize_tensor,
+)
+from mxref.vectors.expectation import Expectation, deciding, verdict_of
+from mxref.vectors.lookup import AnyFormat, format_name
+from mxref.vectors.model import Member, Verdict
+from mxref.vectors.operations import Inputs, Output
+from mxref.vectors.stochastic import expect_stochastic
 
-__all__ = ["AnyFormat", "Expectation", "assumed_fields", "compare_rules", "expect"]
-
-AnyFormat = ElementFormat | ScaleFormat | BlockFormat
+__all__ = ["assumed_fields", "compare_rules", "expect"]
 
 _NAN_SCALE = 0xFF
 _LEAST_LIMIT = 125  # some scales end here: scale_above
 
 
-@dataclass(frozen=True, slots=True)
-class Expectation:
-    """What a case expects: its members, the verdict, and the clauses that they follow from."""
-
-    members: tuple[Member, ...]
-    verdict: Verdict
-    clauses: tuple[str, ...]
-
-
-def assumed_fields(operation: str, fmt: AnyFormat) -> tuple[str, ...]:
+def assumed_fields(operation: str, fmt: AnyFormat, policy: Policy) -> tuple[str, ...]:
     """Policy fields that a ``must`` of this file takes for granted.
 
     The rounding, the scale rule and a fused rectifier decide nearly every case. Written as
-    ``one_of`` they would make a vector say nothing; so a file is about one choice of them, as its
-    name and header state.
+    ``one_of`` they would make a vector say nothing; so a file is about one choice of them, and of
+    whatever else its policy changes, as its name and header state.
 
     Examples
     --------
     >>> from mxref.formats import block_format
-    >>> assumed_fields("quantize", block_format("mxfp4"))
+    >>> assumed_fields("quantize", block_format("mxfp4"), Policy())
     ('scale_rule', 'rounding', 'relu')
     """
-    if operation == "quantize":
-        return ("scale_rule", "rounding", "relu")
-    if operation == "encode" and isinstance(fmt, ElementFormat):
-        return ("rounding", "relu")
-    return ()
+    fields: tuple[str, ...] = ()
+    if operation.startswith("quantize"):
+        fields = ("scale_rule", "rounding", "relu")
+    elif operation == "encode" and isinstance(fmt, ElementFormat):
+        fields = ("rounding", "relu")
+    elif operation == "dot":
+        fields = ("dot_precision",)  # of float32 or more
+    if policy.rounding.startswith("stochastic"):
+        fields = (*fields, "stochastic", "stochastic_bits")
+    return (*fields, *(f for f in policy.diff(Policy()) if f not in fields))
 
 
 def compare_rules(operation: str, fmt: AnyFormat) -> tuple[str, ...]:
@@ -69,7 +72,9 @@ def compare_rules(operation: str, fmt: AnyFormat) -> tuple[str, ...]:
     if operation == "decode":
         has_nan = isinstance(fmt, ScaleFormat) or (isinstance(fmt, ElementFormat) and fmt.has_nan)
         return ("any-nan",) if has_nan else ()
-    if isinstance(fmt, BlockFormat):
+    if operation in ("dequantize", "dot", "dequantize_tensor"):
+        return ("any-nan",)
+    if operation == "quantize" and isinstance(fmt, BlockFormat):
         blockwise = ("nan-scale-hides-codes", "zero-block-any-scale")
         return ("any-nan", *blockwise) if fmt.element.has_nan else blockwise
     return ()
@@ -81,9 +86,9 @@ def expect(operation: str, fmt: AnyFormat, policy: Policy, inputs: Inputs) -> Ex
     Parameters
     ----------
     operation : str
-        ``encode``, ``decode`` or ``quantize``.
-    fmt : ElementFormat, ScaleFormat or BlockFormat
-        A scalar format for encode and decode, a block format for quantize.
+        One of `mxref.vectors.operations.OPERATIONS`.
+    fmt : ElementFormat, ScaleFormat, BlockFormat or pair of BlockFormat
+        As `mxref.vectors.lookup.vector_format` gives it.
     policy : Policy
         The policy of the file.
     inputs : Inputs
@@ -94,30 +99,32 @@ def expect(operation: str, fmt: AnyFormat, policy: Policy, inputs: Inputs) -> Ex
     TypeError
         If the format is not of the kind that the operation takes.
     """
-    if operation == "quantize" and isinstance(fmt, BlockFormat):
-        return _quantize(fmt, policy, inputs)
+    if operation == "dot" and isinstance(fmt, tuple):
+        return expect_dot(fmt, policy, inputs)
+    if isinstance(fmt, BlockFormat):
+        match operation:
+            case "quantize":
+                return _quantize(fmt, policy, inputs)
+            case "dequantize":
+                return expect_dequantize(fmt, policy, inputs)
+            case "quantize_tensor":
+                return expect_quantize_tensor(fmt, policy, inputs)
+            case "dequantize_tensor":
+                return expect_dequantize_tensor(fmt, policy, inputs)
     if operation == "decode" and isinstance(fmt, ElementFormat | ScaleFormat):
         return _decode(fmt, policy, inputs.bits[0])
     if operation == "encode" and isinstance(fmt, ElementFormat):
+        if inputs.random:
+            return expect_stochastic(fmt, policy, inputs)
         return _encode_element(fmt, policy, inputs)
     if operation == "encode" and isinstance(fmt, ScaleFormat):
         return _encode_scale(fmt, policy, _number(inputs))
-    msg = f"{operation} does not take the format {fmt.name}"
+    msg = f"{operation} does not take the format {format_name(fmt)}"
     raise TypeError(msg)
 
 
 def _number(inputs: Inputs) -> Number:
     return ieee.from_bits(inputs.bits[0], str(inputs.type))
-
-
-def _verdict(members: Sequence[Member]) -> Verdict:
-    settled = len(members) == 1 and members[0].when == ({},)
-    return Verdict.MUST if settled else Verdict.ONE_OF
-
-
-def _deciding(members: Sequence[Member]) -> set[str]:
-    """Open points whose choice changes the outcome."""
-    return {OPEN_POINT_OF[field] for m in members for condition in m.when for field in condition}
 
 
 def _is_nan_code(code: int, fmt: ElementFormat) -> bool:
@@ -135,7 +142,7 @@ def _decode(fmt: ElementFormat | ScaleFormat, policy: Policy, code: int) -> Expe
         return bits, Output((bits,))
 
     members = tabulate(policy, ("decode_nan",), outcome)
-    clauses = {fmt.clause} | _deciding(members)
+    clauses = {fmt.clause} | deciding(members)
     if number.cls is NumberClass.NAN:
         clauses.add("OP-DECODE-NAN")
     if isinstance(fmt, ElementFormat) and fmt.kind is Kind.FLOAT:
@@ -144,7 +151,7 @@ def _decode(fmt: ElementFormat | ScaleFormat, policy: Policy, code: int) -> Expe
             clauses.add("MX-1.0/5.3/subnormals")
     elif isinstance(fmt, ElementFormat) and code == fmt.sign_mask:
         clauses.add("MX-1.0/5.3.4/int8-min")
-    return Expectation(members, _verdict(members), tuple(sorted(clauses)))
+    return Expectation(members, verdict_of(members), tuple(sorted(clauses)))
 
 
 # --- encode ----------------------------------------------------------------------------------
@@ -163,13 +170,13 @@ def _encode_element(fmt: ElementFormat, policy: Policy, inputs: Inputs) -> Expec
     if _is_subnormal(number, source):
         fields = (*fields, "input_subnormal")
     members = tabulate(policy, fields, outcome)
-    clauses = _element_clauses(fmt, number, members) | _deciding(members)
+    clauses = _element_clauses(fmt, number, members) | deciding(members)
     codes = {m.out.bits[0] for m in members if m.out is not None}
     if any(_is_nan_code(code, fmt) for code in codes):
         # OFP8-1.0/nan: which NaN is implementation-defined, also one that no choice here yields.
         others = (c for c in range(fmt.code_count) if _is_nan_code(c, fmt) and c not in codes)
         members = (*members, *(Member(Output((code,)), ()) for code in others))
-    return Expectation(members, _verdict(members), tuple(sorted(clauses)))
+    return Expectation(members, verdict_of(members), tuple(sorted(clauses)))
 
 
 def _is_subnormal(number: Number, source: str) -> bool:
@@ -201,6 +208,8 @@ def _element_clauses(fmt: ElementFormat, number: Number, members: Sequence[Membe
     if number.cls is NumberClass.ZERO:
         return {"OFP8-1.0/zero"} if fmt.is_fp8 else {"MX-1.0/6.3/rounding"}
     clauses = {"OFP8-1.0/rounding" if fmt.is_fp8 else "MX-1.0/6.3/rounding"}
+    if fmt.is_fp8 and number.sign:
+        clauses.add("OFP8-1.0/sign")
     out = members[0].out
     to_zero = out is not None and (out.bits[0] & (fmt.sign_mask - 1)) == 0
     if number.magnitude > fmt.max:
@@ -227,8 +236,8 @@ def _encode_scale(fmt: ScaleFormat, policy: Policy, number: Number) -> Expectati
         return code, Output((code,))
 
     members = tabulate(policy, _e8m0_fields(number, fmt), outcome)
-    clauses = {fmt.clause} | _deciding(members)
-    verdict = _verdict(members)
+    clauses = {fmt.clause} | deciding(members)
+    verdict = verdict_of(members)
     if number.cls is NumberClass.FINITE and number.magnitude < pow2(fmt.emin):
         # Below the least power of two: no standard says anything, and packages do other things
         # than the fields can name (S17).
@@ -277,12 +286,14 @@ def _quantize(fmt: BlockFormat, policy: Policy, inputs: Inputs) -> Expectation:
         fields = _nonfinite_fields(fmt, classes, amax)
     else:
         fields = _finite_fields(fmt, codes, amax, beyond=beyond)
+        if policy.scale_rule == "rceil" and amax:
+            fields.append("scale_quotient")
         fields += _subnormal_fields(numbers, amax, source)
     members = tabulate(policy, fields, outcome)
-    verdict = _verdict(members)
+    verdict = verdict_of(members)
     if classes >= {NumberClass.NAN, NumberClass.INF}:
         verdict = Verdict.OPEN  # which of the two prevails is nowhere named
-    clauses = _block_clauses(fmt, classes, amax, scale_code, beyond=beyond) | _deciding(members)
+    clauses = _block_clauses(fmt, classes, amax, scale_code, beyond=beyond) | deciding(members)
     return Expectation(members, verdict, tuple(sorted(clauses)))
 
 
@@ -302,9 +313,10 @@ def _finite_fields(
     """Fields that may matter, judged by the outcome, so that most blocks need one run."""
     fields = [] if amax else ["scale_zero_block"]
     elem = fmt.element
-    if 0 < amax < pow2(fmt.scale.emin + elem.emax):
+    # One binade more than the floor of the logarithm needs: other rules go one up.
+    if 0 < amax < pow2(fmt.scale.emin + elem.emax + 1):
         fields.append("scale_below")
-    if amax >= pow2(_LEAST_LIMIT + 1 + elem.emax):
+    if amax >= pow2(_LEAST_LIMIT + elem.emax):
         fields.append("scale_above")
     if elem.is_fp8:
         return [*fields, "fp8_overflow"] if beyond else fields

@@ -1,4 +1,4 @@
-"""Build the set: every operation x format under a policy, its files, and their manifest.
+"""Write the set: every file of the plan, its core, and their manifests.
 
 The same sources give the same bytes on every machine: nothing here reads a clock, a locale, a
 random number or the file system's order.
@@ -8,137 +8,67 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 from mxref import __version__
-from mxref.formats import BLOCK_FORMATS, ELEMENT_FORMATS, SCALE_FORMATS, ElementFormat
-from mxref.policy import OPEN_POINT_OF, Policy, get_policy
-from mxref.vectors.blocks import QUANTIZE
-from mxref.vectors.covergroups import DECODE, ENCODE_ELEMENT, ENCODE_SCALE, Covergroup
-from mxref.vectors.expect import AnyFormat, assumed_fields, compare_rules, expect
+from mxref.vectors.core import Shown, core_of
 from mxref.vectors.hexfile import hex_text
 from mxref.vectors.model import (
     GENERATOR,
     SET_VERSION,
-    Case,
-    Covered,
     FileEntry,
-    Inputs,
     Manifest,
     Progress,
     VectorError,
     VectorFile,
-    case_id,
     manifest_text,
     sha256,
     vector_file_text,
 )
+from mxref.vectors.plan import Job, build, jobs
 from mxref.vectors.schema import schema_text
+from mxref.vectors.strength import Survey
 
-__all__ = ["MANIFEST_NAME", "build", "generate", "jobs"]
+__all__ = ["CORE", "MANIFEST_NAME", "generate"]
 
 MANIFEST_NAME = "manifest.json"
-_POLICIES = ("ocp",)
+CORE = "core"
+"""Folder of the core set inside the set."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One vector file to be built."""
+class _Texts(NamedTuple):
+    """What stands in the two files of a job."""
 
-    operation: str
-    format: AnyFormat
-    policy: Policy
-
-    @property
-    def covergroups(self) -> tuple[Covergroup, ...]:
-        if self.operation == "quantize":
-            return QUANTIZE
-        if self.operation == "decode":
-            return DECODE
-        return ENCODE_ELEMENT if isinstance(self.format, ElementFormat) else ENCODE_SCALE
+    path: str
+    json: str
+    hex: str
+    cases: int
 
 
-def jobs() -> tuple[_Job, ...]:
-    """Return what `generate` builds, in order.
-
-    Examples
-    --------
-    >>> [(job.operation, job.format.name) for job in jobs()][-1]
-    ('quantize', 'mxint8')
-    """
-    scalars: tuple[AnyFormat, ...] = (*ELEMENT_FORMATS.values(), *SCALE_FORMATS.values())
-    table: tuple[tuple[str, tuple[AnyFormat, ...]], ...] = (
-        ("encode", scalars),
-        ("decode", scalars),
-        ("quantize", tuple(BLOCK_FORMATS.values())),
-    )
-    return tuple(
-        _Job(operation, fmt, get_policy(policy))
-        for operation, formats in table
-        for fmt in formats
-        for policy in _POLICIES
-    )
+def _texts(file: VectorFile) -> _Texts:
+    return _Texts(file.path, vector_file_text(file), hex_text(file), len(file.cases))
 
 
-def build(job: _Job) -> VectorFile:
-    """Build one vector file: run its covergroups through the exact definition.
-
-    An input that several groups produce becomes one case, of the first group that has it.
-    """
-    cases: dict[str, Case] = {}
-    for group in job.covergroups:
-        found: dict[str, Case] = {}
-        for inputs, detail in group.stimuli(job.format):
-            comment = f"{group.name}: {detail}" if detail else group.name
-            case = _case(job, inputs, comment, known=cases)
-            if case is not None:
-                found.setdefault(case.id, case)
-        cases |= dict(sorted(found.items(), key=lambda item: _order(item[1])))
-    assumes = assumed_fields(job.operation, job.format)
-    named = {clause for case in cases.values() for clause in case.clauses}
-    return VectorFile(
-        operation=job.operation,
-        format=job.format.name,
-        policy=job.policy,
-        set_version=SET_VERSION,
-        assumes=assumes,
-        compare=compare_rules(job.operation, job.format),
-        clauses=tuple(sorted(named | {OPEN_POINT_OF[field] for field in assumes})),
-        covergroups=tuple(Covered(g.name, g.reason, g.clauses) for g in job.covergroups),
-        cases=tuple(cases.values()),
-    )
+def _built(job: Job) -> Shown:
+    """The file of a job with its flags, and which cases show which fault."""
+    file = build(job)
+    survey = Survey(file)
+    flags = survey.flags()
+    flagged = replace(file, cases=tuple(replace(c, flags=flags[c.id]) for c in file.cases))
+    return Shown(flagged, survey.kills())
 
 
-def _case(job: _Job, inputs: Inputs, comment: str, known: dict[str, Case]) -> Case | None:
-    """One case, or None where an earlier group has it."""
-    identity = case_id(job.operation, job.format.name, job.policy.name, inputs)
-    if identity in known:
-        if known[identity].inputs != inputs:
-            raise AssertionError(f"two cases share the id {identity}: lengthen the ids")
-        return None
-    expectation = expect(job.operation, job.format, job.policy, inputs)
-    return Case(
-        id=identity,
-        inputs=inputs,
-        members=expectation.members,
-        verdict=expectation.verdict,
-        clauses=expectation.clauses,
-        flags=(),
-        comment=comment,
-    )
-
-
-def _order(case: Case) -> tuple[str, tuple[int, ...]]:
-    return case.inputs.type or "", case.inputs.bits
-
-
-# --- writing ---------------------------------------------------------------------------------
-
-
-def generate(directory: str | os.PathLike[str], *, progress: Progress | None = None) -> Manifest:
-    """Write the whole set into a directory.
+def generate(
+    directory: str | os.PathLike[str],
+    *,
+    progress: Progress | None = None,
+    executor: Executor | None = None,
+) -> Manifest:
+    """Write the whole set, and its core, into a directory.
 
     Parameters
     ----------
@@ -147,11 +77,13 @@ def generate(directory: str | os.PathLike[str], *, progress: Progress | None = N
         or deleted; each file appears complete or not at all, the manifest last.
     progress : callable, optional
         Called as ``progress(path, done, total)`` after each file.
+    executor : concurrent.futures.Executor, optional
+        Builds the files; any executor does, and none changes a byte. Default: one after another.
 
     Returns
     -------
     Manifest
-        What was written.
+        What was written, the core aside.
 
     Raises
     ------
@@ -160,28 +92,36 @@ def generate(directory: str | os.PathLike[str], *, progress: Progress | None = N
     """
     root = Path(directory)
     work = jobs()
-    _check_writable(root, [*_paths(work), "VERSION", "schema.json", MANIFEST_NAME])
+    names = [*_paths(work), "VERSION", "schema.json", MANIFEST_NAME]
+    _check_writable(root, [*names, *(f"{CORE}/{name}" for name in names)])
+    made = map(_built, work) if executor is None else executor.map(_built, work)
+    shown: list[Shown] = []
+    for done, found in enumerate(made, start=1):
+        shown.append(found)
+        if progress is not None:
+            progress(found.file.path, done, len(work))
+    _write_set(root / CORE, map(_texts, core_of(shown)))
+    return _write_set(root, (_texts(found.file) for found in shown))
+
+
+def _write_set(root: Path, files: Iterable[_Texts]) -> Manifest:
     entries = {
         "VERSION": _write(root, "VERSION", SET_VERSION + "\n"),
         "schema.json": _write(root, "schema.json", schema_text()),
     }
-    for done, job in enumerate(work, start=1):
-        file = build(job)
-        count = len(file.cases)
-        entries[file.path] = _write(root, file.path, vector_file_text(file), count)
-        entries[file.hex_path] = _write(root, file.hex_path, hex_text(file), count)
-        if progress is not None:
-            progress(file.path, done, len(work))
+    for texts in files:
+        entries[texts.path] = _write(root, texts.path, texts.json, texts.cases)
+        twin = texts.path.removesuffix(".json") + ".hex"
+        entries[twin] = _write(root, twin, texts.hex, texts.cases)
     manifest = Manifest(SET_VERSION, __version__, entries)
     _write(root, MANIFEST_NAME, manifest_text(manifest))
     return manifest
 
 
-def _paths(work: tuple[_Job, ...]) -> Iterator[str]:
+def _paths(work: tuple[Job, ...]) -> Iterator[str]:
     for job in work:
-        stem = f"{job.operation}/{job.format.name}.{job.policy.name}"
-        yield f"{stem}.json"
-        yield f"{stem}.hex"
+        yield job.path
+        yield job.path.removesuffix(".json") + ".hex"
 
 
 def _check_writable(root: Path, paths: list[str]) -> None:

@@ -11,17 +11,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mxref.vectors.model import Case, VectorFile, Verdict, input_digits, output_digits
+from mxref.vectors.model import Case, VectorFile, Verdict
+from mxref.vectors.operations import input_tokens, output_tokens
 
 __all__ = ["hex_text"]
 
 _VERDICTS = {Verdict.MUST: "0", Verdict.ONE_OF: "1", Verdict.OPEN: "2"}
-_TYPES = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
 _FIELDS = {
-    "decode": "id verdict members code (float32 x members)",
-    "encode": "id verdict members type x (code x members)",
-    "quantize": "id verdict members type x_0..x_31 ((scale codes_0..codes_31) x members)",
+    "encode": "type x (code x members)",
+    "decode": "code (float32 x members)",
+    "quantize": "type x_0..x_31 ((scale codes_0..codes_31) x members)",
+    "dequantize": "scale codes_0..codes_31 ((float32_0..float32_31) x members)",
+    "dot": "k blocks scales_a codes_a blocks scales_b codes_b (float32 x members)",
+    "quantize_tensor": "rows columns axis type x.. ((scales.. codes..) x members)",
+    "dequantize_tensor": "rows columns axis packing scale_layout element_bytes scale_bytes"
+    " elements.. scales.. ((float32..) x members)",
 }
+
+
+def _fields(file: VectorFile) -> str:
+    fields = _FIELDS[file.operation]
+    if file.operation == "encode" and any(case.inputs.random for case in file.cases):
+        fields = fields.replace(" x ", " x random ", 1)
+    return f"id verdict members {fields}"
 
 
 def _tokens(operation: str, case: Case) -> Iterator[str]:
@@ -30,17 +42,9 @@ def _tokens(operation: str, case: Case) -> Iterator[str]:
     yield case.id
     yield _VERDICTS[case.verdict]
     yield f"{len(outputs):x}"
-    if case.inputs.type is not None:
-        yield _TYPES[case.inputs.type]
-    width = input_digits(case.inputs)
-    for bits in case.inputs.bits:
-        yield f"{bits:0{width}x}"
-    width = output_digits(operation)
+    yield from input_tokens(operation, case.inputs)
     for out in outputs:
-        if out.scale is not None:
-            yield f"{out.scale:02x}"
-        for bits in out.bits:
-            yield f"{bits:0{width}x}"
+        yield from output_tokens(operation, out)
 
 
 def hex_text(file: VectorFile) -> str:
@@ -64,8 +68,9 @@ def hex_text(file: VectorFile) -> str:
     header = [
         f"// mxref vectors {file.set_version}: {what}",
         f"// {len(lines)} cases, {words} words of up to 48 bits, hexadecimal, highest digit first",
-        f"// fields: {_FIELDS[file.operation]}",
-        "// verdict: 0 must, 1 one of the members, 2 open (never fails); see README.md",
+        f"// fields: {_fields(file)}",
+        f"// longest line: {max(map(len, lines))} characters",
+        "// verdict: 0 must, 1 one of the members, 2 open (never fails); see INTERPRETING.md",
         "// the first member is what the policy yields",
         f"// compare: {compare}; assumes: {assumes}",
     ]

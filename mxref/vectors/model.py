@@ -18,6 +18,16 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from mxref.policy import Policy
+from mxref.vectors.operations import (
+    INPUT_DIGITS,
+    OPERATIONS,
+    Inputs,
+    Output,
+    input_digits,
+    inputs_as_json,
+    output_as_json,
+    output_digits,
+)
 
 __all__ = [
     "COMPARE_RULES",
@@ -42,24 +52,20 @@ __all__ = [
     "input_digits",
     "manifest_text",
     "output_digits",
+    "policy_slug",
     "sha256",
     "vector_file_text",
 ]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Version of the file format; a reader refuses what is newer than itself."""
 
-SET_VERSION = "0.2.0"
+SET_VERSION = "1.0.0"
 """Version of the set: major when an expected bit changes, minor for new cases, patch for words."""
 
 GENERATOR = "mxref.vectors"
 COMMAND = "mxref vectors generate"
 LICENSE = "CC0-1.0"
-
-OPERATIONS: tuple[str, ...] = ("encode", "decode", "quantize")
-
-INPUT_DIGITS: Mapping[str, int] = MappingProxyType({"float32": 8, "bfloat16": 4, "float16": 4})
-"""Input types of encode and quantize, with the hexadecimal digits of one number."""
 
 COMPARE_RULES: Mapping[str, str] = MappingProxyType(
     {
@@ -99,22 +105,6 @@ class Verdict(StrEnum):
     """One of these outputs; each is labelled with the policy choices that yield it."""
     OPEN = "open"
     """The standards are silent and the known alternatives incomplete: recorded, never failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Inputs:
-    """What a case feeds in: ``type`` is a float type, or None where ``bits`` are codes (decode)."""
-
-    type: str | None
-    bits: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What comes out: codes, float32 bits (decode), or codes with a scale code (quantize)."""
-
-    bits: tuple[int, ...]
-    scale: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +176,7 @@ class VectorFile:
     @property
     def path(self) -> str:
         """Path of the JSON file inside the set."""
-        return f"{self.operation}/{self.format}.{self.policy.name}.json"
+        return f"{self.operation}/{self.format}.{policy_slug(self.policy)}.json"
 
     @property
     def hex_path(self) -> str:
@@ -228,6 +218,18 @@ class Manifest:
         return sum(entry.size for entry in self.files.values())
 
 
+def policy_slug(policy: Policy) -> str:
+    """Return what stands for a policy in a file name: ``ocp``, or the choices that differ from it.
+
+    Examples
+    --------
+    >>> policy_slug(Policy()), policy_slug(Policy(scale_rule="rceil", relu="on"))
+    ('ocp', 'rceil.relu')
+    """
+    changes = policy.diff(Policy()).items()
+    return ".".join(f if ours == "on" else ours for f, (ours, _) in changes) or "ocp"
+
+
 # --- ids and canonical text ------------------------------------------------------------------
 
 
@@ -245,37 +247,6 @@ def sha256(data: bytes) -> str:
 def compact(value: object) -> str:
     """Return JSON without blanks, keys in the order given, ASCII only."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-
-
-def input_digits(inputs: Inputs) -> int:
-    """Hexadecimal digits of one input: 8 for float32, 4 for the 16-bit types, 2 for a code."""
-    return 2 if inputs.type is None else INPUT_DIGITS[inputs.type]
-
-
-def output_digits(operation: str) -> int:
-    """Hexadecimal digits of one output: 8 for a float32, 2 for a code."""
-    return 8 if operation == "decode" else 2
-
-
-def inputs_as_json(operation: str, inputs: Inputs) -> dict[str, Any]:
-    """Return the ``in`` object of a case."""
-    width = input_digits(inputs)
-    numbers = [f"{bits:0{width}x}" for bits in inputs.bits]
-    if operation == "decode":
-        return {"code": numbers[0]}
-    return {"type": inputs.type, "x": numbers if operation == "quantize" else numbers[0]}
-
-
-def output_as_json(operation: str, out: Output | None) -> dict[str, Any] | None:
-    """Return the ``out`` object of a case or of a member; None where the input is refused."""
-    if out is None:
-        return None
-    numbers = [f"{bits:0{output_digits(operation)}x}" for bits in out.bits]
-    if operation == "decode":
-        return {"value": numbers[0]}
-    if operation == "encode":
-        return {"code": numbers[0]}
-    return {"scale": f"{out.scale:02x}", "codes": numbers}
 
 
 def case_id(operation: str, format_name: str, policy: str, inputs: Inputs) -> str:

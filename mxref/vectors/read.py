@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from mxref.clauses import CLAUSES
-from mxref.formats import BlockFormat, ElementFormat, ScaleFormat, block_format, scalar_format
+from mxref.formats import BlockFormat, ElementFormat, ScaleFormat
 from mxref.policy import OPEN_POINT_OF, Policy, get_policy
+from mxref.vectors.lookup import AnyFormat, block_of, format_name, vector_format
 from mxref.vectors.model import (
-    INPUT_DIGITS,
     SCHEMA_VERSION,
     Case,
     Covered,
@@ -28,6 +28,7 @@ from mxref.vectors.model import (
     manifest_text,
     vector_file_text,
 )
+from mxref.vectors.operations import INPUT_DIGITS, inputs_from_json, output_from_json
 from mxref.vectors.schema import MANIFEST, VECTOR_FILE, schema_problems
 
 __all__ = ["iter_cases", "load", "load_manifest"]
@@ -58,6 +59,7 @@ def load(path: str | os.PathLike[str]) -> VectorFile:
     text = _read(Path(path))
     data = _parse(text, path)
     try:
+        text = _modern(text, data)
         file = _vector_file(_checked(data, VECTOR_FILE))
         _same_text(text, vector_file_text(file))
     except ValueError as error:
@@ -76,6 +78,7 @@ def load_manifest(path: str | os.PathLike[str]) -> Manifest:
     text = _read(Path(path))
     data = _parse(text, path)
     try:
+        text = _modern(text, data)
         checked = _checked(data, MANIFEST)
         files = {name: FileEntry(**entry) for name, entry in checked["files"].items()}
         manifest = Manifest(checked["set_version"], checked["provenance"]["version"], files)
@@ -174,6 +177,14 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON number")
 
 
+def _modern(text: str, data: Any) -> str:
+    """Read version 1 as version 2, which only adds operations: old sets can be compared."""
+    if isinstance(data, dict) and data.get("schema") is not True and data.get("schema") == 1:
+        data["schema"] = SCHEMA_VERSION
+        return text.replace('"schema":1,', f'"schema":{SCHEMA_VERSION},', 1)
+    return text
+
+
 def _checked(data: Any, schema: dict[str, Any]) -> dict[str, Any]:
     """Check the version first: a newer file may break the schema in every other place."""
     version = data.get("schema") if isinstance(data, dict) else None
@@ -208,7 +219,7 @@ def _same_text(text: str, canonical: str) -> None:
 
 def _vector_file(data: Mapping[str, Any]) -> VectorFile:
     operation, name = data["operation"], data["format"]
-    fmt = block_format(name) if operation == "quantize" else scalar_format(name)
+    fmt = vector_format(operation, name)
     policy = _policy(**data["policy"])
     _known_fields(dict.fromkeys(data["assumes"], ""))
     cases: dict[str, Case] = {}
@@ -263,14 +274,9 @@ def _known_clauses(ids: list[str]) -> tuple[str, ...]:
     return tuple(ids)
 
 
-def _case(
-    operation: str,
-    fmt: ElementFormat | ScaleFormat | BlockFormat,
-    policy: str,
-    entry: Mapping[str, Any],
-) -> Case:
+def _case(operation: str, fmt: AnyFormat, policy: str, entry: Mapping[str, Any]) -> Case:
     inputs = _inputs(operation, fmt, entry["in"])
-    expected_id = case_id(operation, fmt.name, policy, inputs)
+    expected_id = case_id(operation, format_name(fmt), policy, inputs)
     if entry["id"] != expected_id:
         raise VectorError(
             f"wrong id: the hash of its operation, format, policy and inputs is {expected_id}; "
@@ -278,11 +284,13 @@ def _case(
         )
     verdict = Verdict(entry["verdict"])
     if "out" in entry:
-        members: tuple[Member, ...] = (Member(_output(operation, fmt, entry["out"]), ({},)),)
+        members: tuple[Member, ...] = (
+            Member(_output(operation, fmt, inputs, entry["out"]), ({},)),
+        )
     else:
         members = tuple(
             Member(
-                None if member["out"] is None else _output(operation, fmt, member["out"]),
+                None if member["out"] is None else _output(operation, fmt, inputs, member["out"]),
                 tuple(_known_fields(condition) for condition in member["when"]),
             )
             for member in entry["one_of"]
@@ -301,42 +309,83 @@ def _case(
     )
 
 
-def _inputs(
-    operation: str, fmt: ElementFormat | ScaleFormat | BlockFormat, entry: Mapping[str, Any]
-) -> Inputs:
-    if operation == "decode":
-        return Inputs(None, (_code(entry["code"], fmt),))
-    numbers = entry["x"] if operation == "quantize" else [entry["x"]]
-    digits = INPUT_DIGITS[entry["type"]]
-    for number in numbers:
-        if len(number) != digits:
-            raise VectorError(f"{number!r} is no {entry['type']}: that takes {digits} digits")
-    if isinstance(fmt, BlockFormat):
-        _length(numbers, fmt)
-    return Inputs(entry["type"], tuple(int(number, 16) for number in numbers))
+def _inputs(operation: str, fmt: AnyFormat, entry: Mapping[str, Any]) -> Inputs:
+    if "type" in entry:
+        digits = INPUT_DIGITS[entry["type"]]
+        for number in [entry["x"]] if isinstance(entry["x"], str) else entry["x"]:
+            if len(number) != digits:
+                raise VectorError(f"{number!r} is no {entry['type']}: that takes {digits} digits")
+    inputs = inputs_from_json(operation, entry)
+    match operation:
+        case "decode":
+            _check_codes(inputs.bits, fmt)
+        case "quantize":
+            _length(inputs.bits, block_of(fmt))
+        case "dequantize":
+            _length(inputs.bits, block_of(fmt))
+            _check_codes(inputs.bits, block_of(fmt).element)
+        case "dot":
+            _check_dot(inputs, fmt)
+        case "quantize_tensor" | "dequantize_tensor":
+            _check_tensor(operation, inputs)
+    return inputs
 
 
-def _output(
-    operation: str, fmt: ElementFormat | ScaleFormat | BlockFormat, entry: Mapping[str, Any]
-) -> Output:
-    if operation == "decode":
-        return Output((int(entry["value"], 16),))
-    if isinstance(fmt, BlockFormat):
-        _length(entry["codes"], fmt)
-        codes = tuple(_code(code, fmt.element) for code in entry["codes"])
-        return Output(codes, int(entry["scale"], 16))
-    return Output((_code(entry["code"], fmt),))
+def _output(operation: str, fmt: AnyFormat, inputs: Inputs, entry: Mapping[str, Any]) -> Output:
+    out = output_from_json(operation, entry)
+    if operation == "encode":
+        _check_codes(out.bits, fmt)
+    elif operation in ("quantize", "dequantize"):
+        _length(out.bits, block_of(fmt))
+    elif operation.endswith("_tensor") and len(out.bits) != inputs.shape[0] * inputs.shape[1]:
+        rows, columns = inputs.shape
+        raise VectorError(f"{rows} x {columns} elements expected, not {len(out.bits)}")
+    if operation.startswith("quantize"):
+        _check_codes(out.bits, block_of(fmt).element)
+    return out
 
 
-def _length(numbers: list[str], fmt: BlockFormat) -> None:
+def _length(numbers: tuple[int, ...], fmt: BlockFormat) -> None:
     if len(numbers) != fmt.block_size:
         raise VectorError(f"a block of {fmt.name} has {fmt.block_size} lanes, not {len(numbers)}")
 
 
-def _code(text: str, fmt: ElementFormat | ScaleFormat | BlockFormat) -> int:
-    code = int(text, 16)
-    if not isinstance(fmt, BlockFormat) and code >= fmt.code_count:
+def _check_codes(codes: tuple[int, ...], fmt: AnyFormat) -> None:
+    if not isinstance(fmt, ElementFormat | ScaleFormat):
+        raise VectorError(f"{format_name(fmt)} has no codes of its own")
+    if max(codes) >= fmt.code_count:
         raise VectorError(
-            f"{text} is no code of {fmt.name}: the largest is {fmt.code_count - 1:02x}"
+            f"'{max(codes):02x}' is no code of {fmt.name}: the largest is {fmt.code_count - 1:02x}"
         )
-    return code
+
+
+def _check_dot(inputs: Inputs, fmt: AnyFormat) -> None:
+    other = inputs.other
+    if not isinstance(fmt, tuple) or other is None:
+        raise VectorError("a dot product takes two operands")
+    size = block_of(fmt).block_size
+    for side, operand, own in (("a", inputs, fmt[0]), ("b", other, fmt[1])):
+        if len(operand.scales) != len(inputs.scales):
+            raise VectorError(f"{len(inputs.scales)} scales in a, {len(other.scales)} in b")
+        if len(operand.bits) != size * len(operand.scales):
+            raise VectorError(
+                f"{side} has {len(operand.scales)} blocks and {len(operand.bits)} codes; "
+                f"a block has {size}"
+            )
+        _check_codes(operand.bits, own.element)
+    if not 1 <= inputs.shape[0] <= len(inputs.bits):
+        raise VectorError(f"k is {inputs.shape[0]}, but there are {len(inputs.bits)} elements")
+
+
+def _check_tensor(operation: str, inputs: Inputs) -> None:
+    if len(inputs.shape) != 2 or min(inputs.shape) < 1:
+        raise VectorError(f"a shape has rows and columns, got {list(inputs.shape)}")
+    if inputs.axis not in (0, 1):
+        raise VectorError(f"the axis is 0 or 1, got {inputs.axis}")
+    count = inputs.shape[0] * inputs.shape[1]
+    if operation == "quantize_tensor" and len(inputs.bits) != count:
+        raise VectorError(f"{count} numbers expected for this shape, got {len(inputs.bits)}")
+    if operation == "dequantize_tensor":
+        needed = count if inputs.layout[0] == "bytes" else -(-count // 2)
+        if len(inputs.bits) != needed:
+            raise VectorError(f"{needed} bytes expected for this shape, got {len(inputs.bits)}")

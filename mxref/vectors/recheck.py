@@ -7,33 +7,24 @@ one of them is wrong, or the file was edited.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import Any
 
-import ml_dtypes
 import numpy as np
-from numpy.typing import NDArray
 
 from mxref import arrays
 from mxref.faults.legal import alternatives
+from mxref.formats import block_format
 from mxref.policy import Policy
+from mxref.vectors import second_dot
 from mxref.vectors.choices import with_choices
 from mxref.vectors.compare import same_output
-from mxref.vectors.model import (
-    Case,
-    Member,
-    Output,
-    VectorFile,
-    input_digits,
-    output_digits,
-)
+from mxref.vectors.driver import Subject, answers
+from mxref.vectors.model import Case, Member, VectorFile
+from mxref.vectors.operations import Output, input_digits, output_digits
 
-__all__ = ["expectation_problems"]
+__all__ = ["expectation_problems", "kernels"]
 
-_DTYPES = {
-    "float32": (np.uint32, np.float32),
-    "bfloat16": (np.uint16, ml_dtypes.bfloat16),
-    "float16": (np.uint16, np.float16),
-}
 _Choices = tuple[tuple[str, str], ...]
 
 
@@ -56,8 +47,9 @@ def expectation_problems(file: VectorFile) -> Iterator[str]:
             )
     for choices, pairs in asked.items():
         policy = with_choices(file.policy, choices)
-        answers = _answers(file, [case for case, _ in pairs], policy)
-        for (case, member), got in zip(pairs, answers, strict=True):
+        subject = kernels(file.operation, file.format, policy)
+        found = answers(file.operation, [case for case, _ in pairs], subject)
+        for (case, member), got in zip(pairs, found, strict=True):
             if not _agree(file, case, got, member, policy):
                 yield _disagreement(file, case, got, member.out, policy)
 
@@ -112,48 +104,63 @@ def _shown(operation: str, out: Output | None, lane: int | None) -> str:
     return f"{out.bits[lane]:0{output_digits(operation)}x}"
 
 
-# --- asking mxref.arrays ---------------------------------------------------------------------
+# --- asking the kernels ----------------------------------------------------------------------
 
 
-def _answers(file: VectorFile, cases: Sequence[Case], policy: Policy) -> list[Output | None]:
-    """Outputs of the kernels, in the order of the cases; None where the input is refused."""
-    answers: dict[str, Output | None] = {}
-    by_type: dict[str | None, list[Case]] = {}
-    for case in cases:
-        by_type.setdefault(case.inputs.type, []).append(case)
-    for group in by_type.values():
-        for case, out in zip(group, _batch(file, group, policy), strict=True):
-            answers[case.id] = out
-    return [answers[case.id] for case in cases]
+def kernels(operation: str, format_name: str, policy: Policy) -> Subject:
+    """Return mxref's kernels in the signature of an operation (see `mxref.vectors.driver`).
+
+    There is no kernel for a dot product yet: its second computation is float64 arithmetic with a
+    single rounding (`mxref.vectors.second_dot`).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> kernels("decode", "e2m1", Policy())(np.array([7], np.uint8))
+    array([6.], dtype=float32)
+    """
+    match operation:
+        case "encode":
+            return lambda x, random: arrays.encode(x, format_name, policy=policy, random=random)
+        case "decode":
+            return lambda codes: arrays.decode(codes, format_name, policy=policy)
+        case "quantize":
+            return lambda x: _quantized(x, -1, format_name, policy)
+        case "dequantize":
+            return lambda scales, codes: arrays.dequantize(
+                codes, scales[:, None], format_name, policy=policy
+            )
+        case "dot":
+            a, _, b = format_name.partition("-")
+            fmt_a, fmt_b = block_format(a), block_format(b)
+            return lambda k, *operands: second_dot.dot(
+                k, operands[0], operands[1], operands[2], operands[3], fmt_a, fmt_b
+            )
+        case "quantize_tensor":
+            return lambda x, axis: _quantized(x, axis, format_name, policy)
+    return lambda *stored: _from_store(stored, format_name, policy)
 
 
-def _batch(file: VectorFile, cases: Sequence[Case], policy: Policy) -> list[Output | None]:
-    try:
-        return list(_run(file, cases, policy))
-    except ValueError:
-        if len(cases) == 1:
-            return [None]
-    # One of them is refused: ask one by one.
-    return [_batch(file, [case], policy)[0] for case in cases]
+def _quantized(x: Any, axis: int, format_name: str, policy: Policy) -> tuple[Any, Any]:
+    pad = policy.block_tail == "zero-pad"
+    q = arrays.quantize(x, format_name, axis=axis, policy=policy, pad=pad)
+    return (q.scales[:, 0] if axis == -1 else q.scales), q.codes
 
 
-def _run(file: VectorFile, cases: Sequence[Case], policy: Policy) -> Iterator[Output]:
-    if file.operation == "decode":
-        codes = np.array([case.inputs.bits[0] for case in cases], np.uint8)
-        values = arrays.decode(codes, file.format, policy=policy)
-        return (Output((int(bits),)) for bits in values.view(np.uint32))
-    x = _floats(cases)
-    if file.operation == "encode":
-        found = arrays.encode(x[:, 0], file.format, policy=policy)
-        return (Output((int(code),)) for code in found)
-    q = arrays.quantize(x, file.format, policy=policy)
-    rows = zip(q.codes.tolist(), q.scales[:, 0].tolist(), strict=True)
-    return (Output(tuple(row), scale_code) for row, scale_code in rows)
-
-
-def _floats(cases: Sequence[Case]) -> NDArray[np.float32]:
-    """The inputs as an array of shape (cases, lanes); bits are viewed, never converted."""
-    unsigned, dtype = _DTYPES[str(cases[0].inputs.type)]
-    bits = np.array([case.inputs.bits for case in cases], unsigned)
-    floats: NDArray[np.float32] = bits.view(dtype)  # or one of the 16-bit types
-    return floats
+def _from_store(stored: tuple[Any, ...], format_name: str, policy: Policy) -> Any:
+    elements, scales, shape, axis, packing, scale_layout = stored
+    codes = elements
+    if packing == "nibbles-low-first":
+        codes = np.stack([elements & 15, elements >> 4], -1).ravel()
+    codes = codes[: shape[0] * shape[1]].reshape(shape)
+    plane = list(shape)
+    plane[axis] = -(-shape[axis] // block_format(format_name).block_size)
+    scales = np.asarray(scales)
+    if scale_layout == "128x4":
+        # The plane has the blocks in its columns, whatever the axis.
+        rows, columns = plane[1 - axis], plane[axis]
+        across = -(-columns // 4)
+        tiles = scales.reshape(-(-rows // 128), across, 32, 4, 4)
+        full = tiles.transpose(0, 3, 2, 1, 4).reshape(-1, across * 4)[:rows, :columns]
+        scales = full if axis == 1 else full.T
+    return arrays.dequantize(codes, scales.reshape(plane), format_name, axis=axis, policy=policy)

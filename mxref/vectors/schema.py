@@ -11,7 +11,16 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from mxref.vectors.model import COMPARE_RULES, INPUT_DIGITS, OPERATIONS, SCHEMA_VERSION, Verdict
+from mxref.vectors.model import COMPARE_RULES, SCHEMA_VERSION, Verdict
+from mxref.vectors.operations import (
+    IN_FIELDS,
+    INPUT_DIGITS,
+    OPERATIONS,
+    OUT_FIELDS,
+    PACKINGS,
+    SCALE_LAYOUTS,
+    Field,
+)
 
 __all__ = ["MANIFEST", "SCHEMA", "VECTOR_FILE", "schema_problems", "schema_text"]
 
@@ -50,18 +59,36 @@ def _ref(name: str) -> _Schema:
     return {"$ref": f"#/$defs/{name}"}
 
 
-_INPUT_HEX = _hex(*sorted(set(INPUT_DIGITS.values())))
-_TYPE = {"enum": list(INPUT_DIGITS)}
-_IN: dict[str, _Schema] = {
-    "encode": _object({"type": _TYPE, "x": _INPUT_HEX}),
-    "decode": _object({"code": _hex(2)}),
-    "quantize": _object({"type": _TYPE, "x": _list_of(_INPUT_HEX, minItems=1)}),
-}
-_OUT: dict[str, _Schema] = {
-    "encode": _object({"code": _hex(2)}),
-    "decode": _object({"value": _hex(8)}),
-    "quantize": _object({"scale": _hex(2), "codes": _list_of(_hex(2), minItems=1)}),
-}
+_LAYOUTS = {"packing": PACKINGS, "scale_layout": SCALE_LAYOUTS}
+
+
+def _field(field: Field) -> _Schema:
+    match field.kind:
+        case "type":
+            return {"enum": list(INPUT_DIGITS)}
+        case "layout":
+            return {"enum": list(_LAYOUTS[field.key])}
+        case "operand":
+            codes = _list_of(_hex(2), minItems=1)
+            return _object({"scales": codes, "codes": codes})
+        case "size":
+            one: _Schema = {"type": "integer"}
+        case "number":
+            one = _hex(*sorted(set(INPUT_DIGITS.values())))
+        case "code":
+            one = _hex(2)
+        case "value" | "random":
+            one = _hex(8)
+    return _list_of(one, minItems=1) if field.many else one
+
+
+def _fields(fields: tuple[Field, ...]) -> _Schema:
+    optional = tuple(field.key for field in fields if field.optional)
+    return _object({field.key: _field(field) for field in fields}, optional=optional)
+
+
+_IN: dict[str, _Schema] = {operation: _fields(IN_FIELDS[operation]) for operation in OPERATIONS}
+_OUT: dict[str, _Schema] = {operation: _fields(OUT_FIELDS[operation]) for operation in OPERATIONS}
 
 
 def _case(operation: str) -> _Schema:
@@ -89,7 +116,7 @@ def _vector_file() -> _Schema:
             "schema": {"const": SCHEMA_VERSION},
             "set_version": _ref("version"),
             "operation": {"enum": list(OPERATIONS)},
-            "format": _text("^[a-z0-9_/]+$"),
+            "format": _text("^[a-z0-9_/-]+$"),
             "policy": _object({"name": _text(), "choices": _map_of(_text())}),
             "assumes": _list_of(_text()),
             "compare": _list_of({"enum": list(COMPARE_RULES)}),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mxref.vectors.generate import MANIFEST_NAME, generate
+from mxref.vectors.generate import CORE, MANIFEST_NAME, generate
 from mxref.vectors.hexfile import hex_text
 from mxref.vectors.model import (
     SCHEMA_VERSION,
@@ -27,8 +28,8 @@ __all__ = ["VerifyResult", "verify"]
 
 # What people write beside the generated files.
 _WRITTEN_BY_HAND = {"README.md", "INTERPRETING.md", "CHANGELOG.md", "LICENSE"}
-# Of another generator, with a list of their own: `mxref sweep`.
-_DIGESTS = "digests/"
+# With manifests of their own: the core set, and what `mxref sweep` writes.
+_APART = (f"{CORE}/", "digests/")
 _SHOWN_PER_FILE = 10
 _REGENERATE = "regenerate the set with `mxref vectors generate`"
 
@@ -74,17 +75,20 @@ def verify(
     *,
     regenerate: bool = False,
     progress: Progress | None = None,
+    executor: Executor | None = None,
 ) -> VerifyResult:
     """Check a set of vectors: nothing damaged, missing or added, and every expectation right.
 
     Parameters
     ----------
     directory : path
-        The set, such as ``spec_vectors``.
+        The set, such as ``spec_vectors``; the core set in it is checked likewise.
     regenerate : bool
         Also generate the set anew in a temporary directory, and report any byte that differs.
     progress : callable, optional
         Called as ``progress(path, done, total)`` after each file.
+    executor : concurrent.futures.Executor, optional
+        For the regeneration, as in `mxref.vectors.generate`.
 
     Returns
     -------
@@ -94,6 +98,23 @@ def verify(
     root = Path(directory)
     if not root.is_dir():
         return VerifyResult(0, 0, (f"{root}: there is no such directory",))
+    found = _verify_set(root, progress)
+    if not found.files:
+        return found
+    problems = list(found.problems)
+    count = found.files
+    if (root / CORE).is_dir():
+        # Its cases are among those of the whole set: counted once.
+        core = _verify_set(root / CORE, progress)
+        problems += (f"{CORE}/{problem}" for problem in core.problems)
+        count += core.files
+    if regenerate:
+        problems += _regeneration_problems(root, progress, executor)
+    return VerifyResult(count, found.cases, tuple(problems))
+
+
+def _verify_set(root: Path, progress: Progress | None) -> VerifyResult:
+    """One set, its core aside."""
     try:
         manifest = load_manifest(root / MANIFEST_NAME)
     except VectorError as error:
@@ -107,8 +128,6 @@ def verify(
         cases += count
         if progress is not None:
             progress(name, done, len(names))
-    if regenerate:
-        problems += _regeneration_problems(root, manifest, progress)
     return VerifyResult(len(names), cases, tuple(problems))
 
 
@@ -132,7 +151,7 @@ def _listing_problems(root: Path, manifest: Manifest) -> Iterator[str]:
             yield f"{MANIFEST_NAME}: {name} is not listed"
     present = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
     for name in sorted(present - listed - _WRITTEN_BY_HAND - {MANIFEST_NAME}):
-        if name.startswith(_DIGESTS):
+        if name.startswith(_APART):
             continue
         yield f"{name}: the manifest does not list this file; remove it, or {_REGENERATE}"
 
@@ -220,21 +239,33 @@ def _first_difference(found: bytes, expected: bytes) -> int:
 
 
 def _regeneration_problems(
-    root: Path, manifest: Manifest, progress: Progress | None
+    root: Path, progress: Progress | None, executor: Executor | None
 ) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="mxref-vectors-") as scratch:
-        fresh = generate(scratch, progress=progress)
-        for name in sorted({*fresh.files, *manifest.files, MANIFEST_NAME}):
-            if name != MANIFEST_NAME and name not in fresh.files:
-                yield f"{name}: this mxref does not generate such a file"
-                continue
-            try:
-                found = (root / name).read_bytes()
-            except OSError:
-                if name not in manifest.files:
-                    yield f"{name}: this mxref generates this file, the set lacks it"
-                continue
-            expected = (Path(scratch) / name).read_bytes()
-            if found != expected:
-                line = _first_difference(found, expected)
-                yield f"{name}: differs from what this mxref generates, first in line {line}"
+        generate(scratch, progress=progress, executor=executor)
+        for part in (root, root / CORE):
+            fresh = Path(scratch) / part.relative_to(root)
+            yield from _differences(part, fresh, "" if part == root else f"{CORE}/")
+
+
+def _differences(found_in: Path, fresh_in: Path, prefix: str) -> Iterator[str]:
+    fresh = load_manifest(fresh_in / MANIFEST_NAME).files
+    try:
+        listed = load_manifest(found_in / MANIFEST_NAME).files
+    except VectorError as error:
+        yield f"{error}; {_REGENERATE}"
+        return
+    for name in sorted({*fresh, *listed, MANIFEST_NAME}):
+        if name != MANIFEST_NAME and name not in fresh:
+            yield f"{prefix}{name}: this mxref does not generate such a file"
+            continue
+        try:
+            found = (found_in / name).read_bytes()
+        except OSError:
+            if name not in listed:
+                yield f"{prefix}{name}: this mxref generates this file, the set lacks it"
+            continue
+        expected = (fresh_in / name).read_bytes()
+        if found != expected:
+            line = _first_difference(found, expected)
+            yield f"{prefix}{name}: differs from what this mxref generates, first in line {line}"

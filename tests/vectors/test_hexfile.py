@@ -1,4 +1,4 @@
-"""The .hex twins, read as spec_vectors/README.md tells readers without JSON to read them."""
+"""The .hex twins, read as spec_vectors/INTERPRETING.md tells readers without JSON to read them."""
 
 import re
 import shutil
@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from mxref.vectors.hexfile import hex_text
+from mxref.vectors.model import COMPARE_RULES, Verdict
+from mxref.vectors.operations import OPERATIONS, PACKINGS, SCALE_LAYOUTS
 
 SOURCE = Path(__file__).with_name("read_decode.c")
 
@@ -49,34 +51,72 @@ def parse(text):
     return iter([int(word, 16) for word in words])
 
 
-def test_the_twins_hold_the_same_cases(files):
-    inputs = {"encode": 1, "decode": 1, "quantize": 32}
-    outputs = {"encode": 1, "decode": 1, "quantize": 33}
-    types = {"float32": 0xF32, "bfloat16": 0xBF16, "float16": 0xF16}
-    verdicts = {"must": 0, "one_of": 1, "open": 2}
-    for file in files.values():
+TYPES = {"float32": 0xF32, "bfloat16": 0xBF16, "float16": 0xF16}
+VERDICTS = {"must": 0, "one_of": 1, "open": 2}
+
+
+def check_inputs(operation, inputs, words):
+    """Tokens of the inputs against the case, in the order of INTERPRETING.md, section 5."""
+
+    def take(count):
+        return tuple(next(words) for _ in range(count))
+
+    match operation:
+        case "encode":
+            assert take(1) == (TYPES[inputs.type],)
+            assert take(1 + bool(inputs.random)) == inputs.bits + inputs.random
+        case "decode":
+            assert take(1) == inputs.bits
+        case "quantize":
+            assert take(33) == (TYPES[inputs.type], *inputs.bits)
+        case "dequantize":
+            assert take(33) == (*inputs.scales, *inputs.bits)
+        case "dot":
+            assert take(1) == inputs.shape
+            for operand in (inputs, inputs.other):
+                (blocks,) = take(1)
+                assert take(blocks) == operand.scales
+                assert take(32 * blocks) == operand.bits
+        case "quantize_tensor":
+            rows, columns, axis, source = take(4)
+            assert ((rows, columns), axis, source) == (
+                inputs.shape,
+                inputs.axis,
+                TYPES[inputs.type],
+            )
+            assert take(rows * columns) == inputs.bits
+        case "dequantize_tensor":
+            rows, columns, axis, packing, layout, elements, scales = take(7)
+            assert ((rows, columns), axis) == (inputs.shape, inputs.axis)
+            names = (("bytes", "nibbles-low-first")[packing], ("row-major", "128x4")[layout])
+            assert names == inputs.layout
+            assert take(elements) == inputs.bits
+            assert take(scales) == inputs.scales
+
+
+def test_the_twins_hold_the_same_cases(every_file):
+    for file in every_file.values():
         words = parse(hex_text(file))
         for case in file.cases:
             assert f"{next(words):012x}" == case.id
-            assert next(words) == verdicts[case.verdict]
+            assert next(words) == VERDICTS[case.verdict]
             members = [m.out for m in case.members if m.out is not None]
             assert next(words) == len(members)
-            if case.inputs.type is not None:
-                assert next(words) == types[case.inputs.type]
-            given = tuple(next(words) for _ in range(inputs[file.operation]))
-            assert given == case.inputs.bits
+            check_inputs(file.operation, case.inputs, words)
             for out in members:
-                found = [next(words) for _ in range(outputs[file.operation])]
-                assert found == ([] if out.scale is None else [out.scale]) + list(out.bits)
+                scales = [] if out.scale is None else [out.scale]
+                wanted = [*scales, *out.scales, *out.bits]
+                assert [next(words) for _ in wanted] == wanted
         assert next(words, None) is None
 
 
-def test_lines_are_short_lower_case_and_plain(files):
-    for file in files.values():
+def test_lines_are_lower_case_plain_and_no_longer_than_announced(every_file):
+    for file in every_file.values():
         text = hex_text(file)
         assert text.endswith("\n")
+        longest = int(re.search(r"^// longest line: (\d+) characters$", text, re.MULTILINE)[1])
+        assert longest == max(len(line) for line in text.splitlines() if line[0] != "/")
         for line in text.splitlines():
-            assert len(line) < 4096
             assert line.startswith("// ") or re.fullmatch(r"[0-9a-f]+( [0-9a-f]+)*", line)
 
 
@@ -84,5 +124,30 @@ def test_the_readme_names_what_the_files_hold(committed):
     readme = (committed / "README.md").read_text(encoding="utf-8")
     example = re.search(r'^\{"id".*\}$', readme, re.MULTILINE)[0]
     assert example in (committed / "encode" / "e4m3.ocp.json").read_text(encoding="ascii")
-    for name in ("any-nan", "nan-scale-hides-codes", "zero-block-any-scale"):
-        assert f"`{name}`" in readme
+    contract = (committed / "INTERPRETING.md").read_text(encoding="utf-8")
+    for name in (*COMPARE_RULES, *PACKINGS, *SCALE_LAYOUTS, *OPERATIONS, *Verdict):
+        assert f"`{name}`" in contract
+
+
+def test_the_runner_in_the_contract_runs(committed, tmp_path):
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler (cc) on this machine")
+    contract = (committed / "INTERPRETING.md").read_text(encoding="utf-8")
+    (runner,) = re.findall(r"```c\n(.*?)```", contract, re.DOTALL)
+    # An encoder that is right for 1.0 and wrong for most of the rest.
+    (tmp_path / "runner.c").write_text(runner + "uint8_t encode(uint32_t x){return 2+0*x;}\n")
+    flags = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic"]
+    program = tmp_path / "runner"
+    subprocess.run([compiler, *flags, "-o", program, tmp_path / "runner.c"], check=True)
+    done = subprocess.run(
+        [program, committed / "encode" / "e2m1.ocp.hex"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    passed, failed = map(int, re.search(r"(\d+) passed, (\d+) failed", done.stdout).groups())
+    assert done.returncode == 1
+    assert passed >= 1
+    cases = (committed / "encode" / "e2m1.ocp.hex").read_text(encoding="ascii")
+    assert passed + failed == cases.count(" f32 ")
