@@ -18,6 +18,7 @@ from mxref.exact.number import Number
 from mxref.faults import FAULTS
 from mxref.formats import BLOCK_FORMATS, pow2
 from mxref.policy import PROFILES, REASONS, Policy
+from mxref.vectors.trace import trace
 
 HERE = Path(__file__).parent
 NOTE = "Written by `make docs` from the code; do not edit.\n"
@@ -227,11 +228,66 @@ def anchor(title):
     return title.replace(".", "").lower()
 
 
+def counted(counts):
+    return ", ".join(f"{operation} {count:,}" for operation, count in counts.items())
+
+
+def code_list(names, prefix=""):
+    return ", ".join(f"`{prefix}{name}`" for name in names)
+
+
+def shortened(names, most=3):
+    more = len(names) - most
+    return code_list(names[:most]) + (f" and {more} more" if more > 0 else "")
+
+
+def trace_page():
+    traced = trace(HERE.parent / "spec_vectors")
+    rows = [
+        (
+            f"`{row.clause}`",
+            counted(row.cases) or (counted(row.grouped) and f"*{counted(row.grouped)}*"),
+            code_list(row.exact),
+            code_list(row.kernels),
+            shortened(row.tests),
+        )
+        for row in traced
+    ]
+    head = ("clause", "vectors", "exact", "kernels", "tests")
+    reasons = [
+        (f"`{row.clause}`", row.reason or "**no reason given**", clauses.get(row.clause).text)
+        for row in traced
+        if not row.is_covered
+    ]
+    covered = len(traced) - len(reasons)
+    return f"""# Traceability: from each clause to its vectors, code and tests
+
+{NOTE}
+{covered} of {len(traced)} clauses and open points have vectors. *Vectors*: how many cases of
+`spec_vectors/` cite the clause, by operation; in italics, where none does, those of the covergroups
+that were built for it. *Exact*: functions of `mxref/exact/` whose text names the clause, or a
+module whose head does. *Kernels*: their twins in `mxref/kernels/` of the same name; tests hold the
+two equal. *Tests*: test functions that name it, below `tests/`.
+
+`mxref vectors list --clause ID` lists the cases, `mxref vectors explain ID` walks through one.
+
+{table(head, rows)}
+
+## Not covered
+
+What no vector is about, and why; the reasons are written by hand. A clause that is in neither
+table, or in both, fails the tests.
+
+{table(("clause", "reason", "statement"), reasons)}
+"""
+
+
 PAGES = {
     "clauses.md": clause_page,
     "policy.md": policy_page,
     "profiles.md": profile_page,
     "faults.md": fault_page,
+    "traceability.md": trace_page,
 }
 
 

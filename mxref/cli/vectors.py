@@ -1,40 +1,44 @@
-"""``mxref vectors``: write the conformance vectors, or prove that a set is what it should be."""
+"""``mxref vectors``: write the conformance vectors, prove them, look at them, export them."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import click
 
-from mxref.cli._output import console, emit_json, fail, json_option
+from mxref.cli._output import emit_json, json_option
+from mxref.cli._vector_output import (
+    directory_option,
+    existing,
+    jobs_option,
+    progress_bar,
+    vector_errors,
+    workers,
+)
+from mxref.cli._vector_strength import strength
+from mxref.cli._vector_tools import diff, explain, export, fmt, lint, list_
 
 __all__ = ["command"]
-
-_DIRECTORY = click.option(
-    "--directory",
-    type=click.Path(path_type=Path),
-    default=Path("spec_vectors"),
-    show_default=True,
-    help="Where the set lies.",
-)
 
 
 @click.group("vectors")
 def command() -> None:
-    """Generate and verify conformance vectors: plain files for C, Verilog, Rust, anyone."""
+    """Conformance vectors: plain files for C, Verilog, Rust, anyone.
+
+    Exit code 0: all is well, or done. 1: problems were found. 2: could not run.
+    """
 
 
 @command.command()
-@_DIRECTORY
+@directory_option
+@jobs_option
 @json_option
-def generate(directory: Path, as_json: bool) -> None:  # noqa: FBT001
+def generate(directory: Path, jobs: int | None, as_json: bool) -> None:  # noqa: FBT001
     """Write the whole set; the same sources give the same bytes everywhere."""
     from mxref import vectors
 
-    with _vector_errors(), _progress("writing") as progress:
-        manifest = vectors.generate(directory, progress=progress)
+    with vector_errors(), progress_bar("writing") as progress, workers(jobs) as executor:
+        manifest = vectors.generate(directory, progress=progress, executor=executor)
     files, cases = len(manifest.files), manifest.case_count
     if as_json:
         emit_json(
@@ -51,20 +55,26 @@ def generate(directory: Path, as_json: bool) -> None:  # noqa: FBT001
 
 
 @command.command()
-@_DIRECTORY
+@directory_option
 @click.option("--regenerate", is_flag=True, help="Also build the set anew and compare every byte.")
+@jobs_option
 @json_option
-def verify(directory: Path, regenerate: bool, as_json: bool) -> None:  # noqa: FBT001
+def verify(*, directory: Path, regenerate: bool, jobs: int | None, as_json: bool) -> None:
     """Read a set back and check files, hashes and every expected bit.
 
     Exit code 0: the set is right. 1: it is not. 2: there is none.
     """
     from mxref import vectors
 
-    if not directory.is_dir():
-        fail(f"{directory}: there is no such folder; mxref vectors generate writes the set")
-    with _vector_errors(), _progress("verifying") as progress:
-        result = vectors.verify(directory, regenerate=regenerate, progress=progress)
+    existing(directory)
+    with (
+        vector_errors(),
+        progress_bar("verifying") as progress,
+        workers(jobs if regenerate else 1) as executor,
+    ):
+        result = vectors.verify(
+            directory, regenerate=regenerate, progress=progress, executor=executor
+        )
     if as_json:
         emit_json(
             {
@@ -80,33 +90,5 @@ def verify(directory: Path, regenerate: bool, as_json: bool) -> None:  # noqa: F
     click.get_current_context().exit(0 if result.ok else 1)
 
 
-@contextlib.contextmanager
-def _vector_errors() -> Iterator[None]:
-    from mxref.vectors import VectorError
-
-    try:
-        yield
-    except VectorError as error:
-        fail(str(error))
-    except OSError as error:
-        fail(f"{error.filename or ''}: {error.strerror or error}")
-
-
-@contextlib.contextmanager
-def _progress(what: str) -> Iterator[Callable[[str, int, int], None] | None]:
-    """Show a bar on a terminal, and nothing in a pipe."""
-    out = console(stderr=True)
-    if not out.is_terminal:
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=out, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-
-        def show(name: str, done: int, total: int) -> None:
-            label = f"{what} {Path(name).name:32}"
-            bar.update(task, description=label, completed=done, total=total)
-
-        yield show
+for tool in (fmt, lint, diff, export, strength, list_, explain):
+    command.add_command(tool)

@@ -197,8 +197,9 @@ class BlockExplanation(View):
             cells = (brief(number), brief(scaled), code, brief(one.value), ulps, ", ".join(flags))
             rows.append((str(i), *cells))
         widths = [max(len(row[c]) for row in rows) for c in range(6)]
+        gap = "  " if sum(widths) + 12 + max(len(row[6]) for row in rows) <= WIDTH else " "
         return [
-            "  ".join([*(f"{cell:>{w}}" for cell, w in zip(row, widths, strict=False)), row[6]])
+            gap.join([*(f"{cell:>{w}}" for cell, w in zip(row, widths, strict=False)), row[6]])
             for row in rows
         ]
 

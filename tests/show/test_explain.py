@@ -222,7 +222,7 @@ def test_words_for_any_block(bits, name, policy, rule, scale_nan, scale_inf):
         errors = re.findall(r"0x(..): (~?[\d.e+-]+|unbounded)", search)
         assert f"{scale_code:02x}" in dict(errors)
     elif exponent is not None:
-        given_exponent = int(re.search(r"= (-?\d+),", exponent)[1])
+        given_exponent = int(re.search(r"(?:= |^)(-?\d+),", exponent)[1])
         assert min(max(given_exponent, -127), 127) + 127 == scale_code
     lines = str(explanation).splitlines()
     assert all(len(line) <= 80 for line in lines)
