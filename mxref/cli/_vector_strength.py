@@ -146,9 +146,10 @@ def _overview(rows: Sequence[Row]) -> Iterator[str]:
     order = list(FAULTS)
     for name in sorted(faults, key=lambda name: order.index(name) if name in FAULTS else -1):
         title = FAULTS[name].title if name in FAULTS else ""
-        yield from _line(f"{name:4}{title}", _counts(faults[name]))
+        shown = next((f", such as by {row.by}" for row in faults[name] if row.by), "")
+        yield from _line(f"{name:4}{title}", f"{_counts(faults[name])}{shown}")
     holes = [row for row in rows if row.status == _UNKILLED]
-    yield ""
+    yield "What is equivalent, and why: --fault ID, or docs/strength.md."
     for row in holes:
         yield from _line(f"UNKILLED {row.fault} {row.detail}".rstrip(), _file(row))
     verdict = f"{len(holes)} {'hole' if len(holes) == 1 else 'holes'}" if holes else "no holes"

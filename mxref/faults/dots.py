@@ -47,8 +47,8 @@ Table = tuple[Term, ...]
 
 NOT_EXPRESSIBLE: Mapping[str, str] = MappingProxyType(
     {
-        "G2": "MX has no scale of the whole tensor: dropping a factor of 1 changes nothing",
-        "G7": "a dot product ends in float32, before any post-op and any scale of its output",
+        "G2": "MX has no scale of the whole tensor: dropping a factor of 1 changes nothing.",
+        "G7": "A dot product ends in float32, before any later operation and any output scale.",
     }
 )
 """Faults of matrix products that no dot product of MX blocks can show, and why."""

@@ -133,6 +133,25 @@ def _thresholds(fmt: BlockFormat) -> Stimuli:
                 yield _anchored(fmt, signed, lane, source), where
 
 
+def _wrong_steps(fmt: BlockFormat) -> Stimuli:
+    # Where rules step that nobody published: 1.5, and amax / largest rounded to a power of two.
+    largest = fmt.element.max / pow2(fmt.element.emax)
+    steps = {"1.5": Fraction(3, 2), "largest": largest, "3/4 of largest": largest * Fraction(3, 4)}
+    root = Fraction(below_square_root_of_two(_F32) - (127 << 23) + (1 << 23), 1 << 23)
+    steps["largest over root 2"] = largest / 2 * root
+    for index, (name, step) in enumerate(steps.items()):
+        # The nearest float32 below, where the step itself is none.
+        scaled = step * pow2(23)
+        edge = _present(
+            exact_bits(Fraction(scaled.numerator // scaled.denominator) / pow2(23), _F32)
+        )
+        for exponent in (0, 1):
+            for ulps in (-1, 0, 1):
+                amax = _present(neighbour(edge + (exponent << 23), _F32, ulps))
+                where = f"{name} {ulps:+d} ulp, times 2^{exponent}"
+                yield _anchored(fmt, amax, 7 * index + ulps + 1), where
+
+
 def _quotient_edges(fmt: BlockFormat) -> Stimuli:
     # amax / largest in float32, or amax times its reciprocal, may err by an ulp or two here.
     largest = fmt.element.max / pow2(fmt.element.emax)
@@ -346,6 +365,10 @@ QUANTIZE = (
                "amax within 3 ulps of the largest value times a power of two: a rounded quotient",
                ("MX-1.0/6.3/other-recipes", "OP-SCALE-QUOTIENT", "OP-SCALE-RULE"),
                _quotient_edges),
+    Covergroup("wrong-steps",
+               "significands of amax at which wrong rules step, at an even and an odd exponent",
+               ("MX-1.0/6.3/scale", "MX-1.0/6.3/other-recipes", "OP-SCALE-RULE"),
+               _wrong_steps),
     Covergroup("signed-zeros",
                "-0 and negative elements that round to zero beside a normal one",
                ("OFP8-1.0/underflow", "MX-1.0/6.3/underflow", "OP-NEG-ZERO"), _signed_zeros),

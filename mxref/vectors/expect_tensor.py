@@ -7,6 +7,7 @@ A tensor is no more than its blocks: `mxref.exact.block` says what each becomes,
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
 from mxref.exact import block, ieee
 from mxref.exact.number import Number, NumberClass
@@ -15,7 +16,7 @@ from mxref.policy import Policy
 from mxref.vectors import storage
 from mxref.vectors.choices import Outcome, tabulate
 from mxref.vectors.expectation import Expectation, deciding, verdict_of
-from mxref.vectors.model import Member
+from mxref.vectors.model import Member, Verdict
 from mxref.vectors.operations import Inputs, Output
 
 __all__ = ["expect_dequantize", "expect_dequantize_tensor", "expect_quantize_tensor"]
@@ -96,7 +97,11 @@ def expect_dequantize_tensor(fmt: BlockFormat, policy: Policy, inputs: Inputs) -
         for column in range(columns)
     ]
     clauses = {"MX-1.0/5.1/block", "MX-1.0/5.1/layout", "OP-PACKING", "OP-SCALE-LAYOUT"}
-    return _decoded(fmt, policy, pairs, clauses)
+    if (rows, columns)[axis] % fmt.block_size == 0:
+        return _decoded(fmt, policy, pairs, clauses)
+    # A short last block may be refused: a block has k elements (MX-1.0/5.1/block).
+    found = _decoded(fmt, policy, pairs, clauses | {"OP-BLOCK-TAIL"})
+    return replace(found, members=(*found.members, Member(None, ())), verdict=Verdict.ONE_OF)
 
 
 def _decoded(

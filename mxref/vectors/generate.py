@@ -30,6 +30,7 @@ from mxref.vectors.model import (
     vector_file_text,
 )
 from mxref.vectors.plan import Job, build, jobs
+from mxref.vectors.read import load_manifest
 from mxref.vectors.schema import schema_text
 from mxref.vectors.strength import Survey
 
@@ -74,7 +75,8 @@ def generate(
     ----------
     directory : path
         Created where it does not exist. Files that `generate` did not make are never overwritten
-        or deleted; each file appears complete or not at all, the manifest last.
+        or deleted, those that it made and makes no longer are removed; each file appears complete
+        or not at all, the manifest last.
     progress : callable, optional
         Called as ``progress(path, done, total)`` after each file.
     executor : concurrent.futures.Executor, optional
@@ -105,6 +107,7 @@ def generate(
 
 
 def _write_set(root: Path, files: Iterable[_Texts]) -> Manifest:
+    before = _listed(root)
     entries = {
         "VERSION": _write(root, "VERSION", SET_VERSION + "\n"),
         "schema.json": _write(root, "schema.json", schema_text()),
@@ -115,7 +118,18 @@ def _write_set(root: Path, files: Iterable[_Texts]) -> Manifest:
         entries[twin] = _write(root, twin, texts.hex, texts.cases)
     manifest = Manifest(SET_VERSION, __version__, entries)
     _write(root, MANIFEST_NAME, manifest_text(manifest))
+    for name in sorted(before - entries.keys()):
+        if _is_ours(root / name):  # of an earlier set, and no longer part of it
+            (root / name).unlink()
     return manifest
+
+
+def _listed(root: Path) -> set[str]:
+    """Files that an earlier manifest lists; none where there is no manifest that can be read."""
+    try:
+        return set(load_manifest(root / MANIFEST_NAME).files)
+    except VectorError:
+        return set()
 
 
 def _paths(work: tuple[Job, ...]) -> Iterator[str]:

@@ -17,6 +17,7 @@ from mxref.vectors.operations import input_tokens, output_tokens
 __all__ = ["hex_text"]
 
 _VERDICTS = {Verdict.MUST: "0", Verdict.ONE_OF: "1", Verdict.OPEN: "2"}
+_OR_REFUSED, _REFUSED_FIRST = "3", "4"
 _FIELDS = {
     "encode": "type x (code x members)",
     "decode": "code (float32 x members)",
@@ -37,14 +38,21 @@ def _fields(file: VectorFile) -> str:
 
 
 def _tokens(operation: str, case: Case) -> Iterator[str]:
-    # A member without output (the input is refused) cannot be written as a bit pattern.
+    # A member without output (the input is refused) has no bit pattern: the verdict says so.
     outputs = [member.out for member in case.members if member.out is not None]
     yield case.id
-    yield _VERDICTS[case.verdict]
+    yield _verdict(case)
     yield f"{len(outputs):x}"
     yield from input_tokens(operation, case.inputs)
     for out in outputs:
         yield from output_tokens(operation, out)
+
+
+def _verdict(case: Case) -> str:
+    refused = [member.out is None for member in case.members]
+    if case.verdict is not Verdict.ONE_OF or not any(refused):
+        return _VERDICTS[case.verdict]
+    return _REFUSED_FIRST if refused[0] else _OR_REFUSED
 
 
 def hex_text(file: VectorFile) -> str:
@@ -64,14 +72,16 @@ def hex_text(file: VectorFile) -> str:
     words = sum(line.count(" ") + 1 for line in lines)
     what = f"{file.operation} {file.format}, policy {file.policy.name}"
     compare = ", ".join(file.compare) or "bits"
-    assumes = ", ".join(file.assumes) or "nothing"
+    choices = file.policy.as_dict()
+    assumes = ", ".join(f"{name}={choices[name]}" for name in file.assumes) or "nothing"
     header = [
         f"// mxref vectors {file.set_version}: {what}",
         f"// {len(lines)} cases, {words} words of up to 48 bits, hexadecimal, highest digit first",
         f"// fields: {_fields(file)}",
         f"// longest line: {max(map(len, lines))} characters",
-        "// verdict: 0 must, 1 one of the members, 2 open (never fails); see INTERPRETING.md",
-        "// the first member is what the policy yields",
+        "// verdict: 0 must, 1 one of the members, 2 open (never fails), 3 also a refusal,",
+        "//   4 a refusal is what the policy yields; see INTERPRETING.md",
+        "// the first member is what the policy yields, but under verdict 4",
         f"// compare: {compare}; assumes: {assumes}",
     ]
     return "\n".join([*header, *lines]) + "\n"

@@ -137,7 +137,7 @@ def test_a_changed_expectation(small_set):
     rehash(small_set)  # even where the hash agrees
     result = single(small_set, f"^{NAME}: case {number} .*code 38.*the file expects 3f800001")
     assert not any("SHA-256" in p for p in result.problems)
-    assert any("line 64 differs from its .json twin" in p for p in result.problems), str(result)
+    assert any("line 65 differs from its .json twin" in p for p in result.problems), str(result)
 
 
 def test_a_mislabelled_member(small_set):
@@ -149,7 +149,7 @@ def test_an_edited_hex_file(small_set):
     path = small_set / "decode/e4m3.ocp.hex"
     edit(path, " 0 1 00 00000000", " 0 1 00 00000001")
     result = single(small_set, "^decode/e4m3.ocp.hex: SHA-256 is")
-    assert any("decode/e4m3.ocp.hex: line 8 differs" in p for p in result.problems), str(result)
+    assert any("decode/e4m3.ocp.hex: line 9 differs" in p for p in result.problems), str(result)
 
 
 @pytest.mark.parametrize("name", [NAME, "decode/e4m3.ocp.hex", "schema.json", "VERSION"])

@@ -1,3 +1,4 @@
+import importlib
 import re
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -6,6 +7,9 @@ import pytest
 
 from mxref.vectors import VectorError, generate, load, load_manifest, plan, verify
 from mxref.vectors.model import case_id, sha256
+
+# Not `import ... as`: the package also has a function of that name.
+generator = importlib.import_module("mxref.vectors.generate")
 
 
 def contents(root):
@@ -90,6 +94,19 @@ def test_a_file_of_somebody_else_is_never_replaced(tmp_path, name):
     with pytest.raises(VectorError, match=r"will not be replaced.*move it away"):
         generate(tmp_path)
     assert contents(tmp_path) == {name: b"my notes\n"}  # and nothing else was written
+
+
+@pytest.mark.usefixtures("decode_jobs")
+def test_files_that_are_no_longer_made_are_removed(small_set, monkeypatch):
+    fewer = generator.jobs()[:1]
+    (small_set / "decode" / "notes.txt").write_text("mine")
+    monkeypatch.setattr(generator, "jobs", lambda: fewer)
+    generate(small_set)
+    assert not (small_set / "decode" / "e5m2.ocp.hex").exists()
+    assert not (small_set / "core" / "decode" / "e5m2.ocp.json").exists()
+    assert (small_set / "decode" / "notes.txt").read_text() == "mine"
+    (small_set / "decode" / "notes.txt").unlink()
+    assert verify(small_set).ok
 
 
 @pytest.mark.usefixtures("few_jobs")

@@ -116,7 +116,8 @@ def test_quantized_tensors_are_those_of_arrays(fmt):
 @ids
 def test_stored_tensors_are_those_of_arrays(fmt):
     for name, inputs, expectation in dequantized(fmt.name):
-        assert expectation.verdict is Verdict.MUST, name
+        is_whole = inputs.shape[inputs.axis] % 32 == 0
+        assert expectation.verdict is (Verdict.MUST if is_whole else Verdict.ONE_OF), name
         data = np.array(inputs.bits, np.uint8)
         if inputs.layout[0] != "bytes":
             data = np.stack([data & 15, data >> 4], -1).ravel()
@@ -193,7 +194,7 @@ def answer_dequantize(subject, inputs):
 
 def allowed(is_quantize, expectation):
     if not is_quantize:
-        return {m.out.bits for m in expectation.members}
+        return {m.out and m.out.bits for m in expectation.members}
     return {m.out and (m.out.scales, m.out.bits) for m in expectation.members}
 
 
