@@ -176,7 +176,12 @@ def _is_right_here(model: ElementModel, fmt: ElementFormat, policy: Policy) -> b
     # Behind a rectifier nothing is negative.
     if policy.relu == "on" and (model.id == "E19" or model.detail.startswith("-128")):
         return True
+    if is_hidden(model, fmt, policy.rounding.value):
+        return True
     match model.id:
+        case "E13" if model.detail.startswith("blind"):
+            # Saturation and OVF differ for finite values only where the rounding leads beyond.
+            return not (overflows and policy.rounding in ("toward-zero", "up", "down"))
         case "E13":
             return model.detail.startswith("threshold") and not overflows
         case "E14":
@@ -186,14 +191,48 @@ def _is_right_here(model: ElementModel, fmt: ElementFormat, policy: Policy) -> b
     return False
 
 
+# Faults that change nothing under a rounding: toward zero nothing carries or looks at what it
+# drops, ties away look at the first dropped bit alone, to odd nothing carries or becomes zero, and
+# downward nothing negative becomes zero.
+_HIDDEN: Mapping[str, frozenset[str]] = {
+    "toward-zero": frozenset({"E2", "E3", "E5", "E8", "E10", "E23"}),
+    "nearest-away": frozenset({"E3", "E10", "E23"}),
+    "to-odd": frozenset({"E5", "E19"}),
+    "down": frozenset({"E19"}),
+}
+
+
+def is_hidden(model: ElementModel, fmt: ElementFormat, rounding: str) -> bool:
+    """Whether a fault cannot show under a rounding, since it does what that one asks for.
+
+    Examples
+    --------
+    >>> from mxref.faults.element import element_models
+    >>> from mxref.formats import element_format
+    >>> e4m3 = element_format("e4m3")
+    >>> hidden = [m.id for m in element_models(e4m3) if is_hidden(m, e4m3, "nearest-away")]
+    >>> sorted(set(hidden))
+    ['E10', 'E23', 'E3']
+    """
+    if model.id == "E19":  # -0 itself is kept or lost under every rounding
+        return rounding in ("to-odd", "down") and model.detail == "underflow only"
+    if rounding == "toward-zero" and model.id == "E13":
+        return model.detail.startswith("threshold")
+    # E2M1 has one subnormal, of an odd code: half of it and the whole of it both become that.
+    if rounding == "to-odd" and (model.id, model.detail) == ("E9", "half as large"):
+        return fmt.mantissa_bits == 1
+    return model.id in _HIDDEN.get(rounding, ())
+
+
 def _legal(model: ElementModel, fmt: ElementFormat, policy: Policy) -> Mapping[str, str]:
     """Choices under which the same codes are legal in this format and beside this policy."""
     changes = model.legal_change
     overflows = policy.fp8_overflow == "overflow"
     if overflows and changes == {"fp8_overflow": "overflow"}:
         return {"fp8_overflow": "saturate"}
-    if overflows and changes == {"rounding": "toward-zero"} and fmt.is_fp8:
-        return {}  # an overflow rounded toward zero would be the largest number
+    toward_zero = "toward-zero" in (policy.rounding, changes.get("rounding"))
+    if overflows and "rounding" in changes and toward_zero and fmt.is_fp8:
+        return {}  # an overflow rounded toward zero is the largest number
     if any(forbidden(field, value, fmt) for field, value in changes.items()):
         return {}
     return changes

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 from mxref.formats import BLOCK_FORMATS, ELEMENT_FORMATS, SCALE_FORMATS, ElementFormat
 from mxref.policy import OPEN_POINT_OF, Policy, get_policy
 from mxref.vectors.blocks import QUANTIZE
-from mxref.vectors.covergroups import DECODE, ENCODE_ELEMENT, ENCODE_SCALE, Covergroup
+from mxref.vectors.covergroups import (
+    DECODE,
+    ENCODE_ELEMENT,
+    ENCODE_SCALE,
+    Covergroup,
+    Stimuli,
+)
 from mxref.vectors.dequantize_groups import DEQUANTIZE
 from mxref.vectors.dots import DOT, PAIRS
 from mxref.vectors.expect import assumed_fields, compare_rules, expect
@@ -41,7 +47,10 @@ class Job:
             case "encode" if self.policy.rounding.startswith("stochastic"):
                 return STOCHASTIC
             case "encode" if self.policy.relu == "on":
-                return tuple(group for group in ENCODE_ELEMENT if group.name in _RECTIFIED)
+                return tuple(group for group in ENCODE_ELEMENT if group.name in _SMALLER)
+            case "encode" if self.policy.rounding != "nearest-even":
+                groups = (group for group in ENCODE_ELEMENT if group.name in _SMALLER)
+                return tuple(replace(group, stimuli=_wide(group)) for group in groups)
             case "encode":
                 return ENCODE_ELEMENT if isinstance(self.format, ElementFormat) else ENCODE_SCALE
             case "decode":
@@ -57,10 +66,21 @@ class Job:
         return DEQUANTIZE_TENSOR
 
 
-_RECTIFIED = {"code-values", "midpoints", "overflow-edge", "underflow-edge", "specials"}
-"""Groups in which a rectifier makes a difference."""
+_SMALLER = {"code-values", "midpoints", "overflow-edge", "underflow-edge", "specials"}
+"""Groups for the policies that fewer people implement."""
+
+_ROUNDINGS = ("nearest-away", "nearest-down", "toward-zero", "up", "down", "to-odd")
 
 _STOCHASTIC = ("stochastic-a", "stochastic-b", "stochastic-c")
+
+
+def _wide(group: Covergroup) -> Callable[..., Stimuli]:
+    """The float32 inputs of a group: the digests have all of them, and the type plays no part."""
+
+    def stimuli(fmt: ElementFormat) -> Stimuli:
+        return (pair for pair in group.stimuli(fmt) if pair[0].type == "float32")
+
+    return stimuli
 
 
 def _plan() -> Iterator[tuple[str, AnyFormat, str]]:
@@ -69,7 +89,11 @@ def _plan() -> Iterator[tuple[str, AnyFormat, str]]:
         yield "encode", element, "ocp"
         if element.is_fp8:
             yield "encode", element, "ocp:fp8_overflow=overflow"
+            # Where the rounding points to zero, nothing finite overflows.
+            yield "encode", element, "ocp:rounding=toward-zero,fp8_overflow=overflow"
         yield "encode", element, "ocp:relu=on"
+        for rounding in _ROUNDINGS:
+            yield "encode", element, f"ocp:rounding={rounding}"
         for rounding in _STOCHASTIC:
             yield "encode", element, f"ocp:rounding={rounding}"
     scalars: tuple[AnyFormat, ...] = (*ELEMENT_FORMATS.values(), *SCALE_FORMATS.values())

@@ -7,12 +7,17 @@ import pytest
 
 from mxref import arrays
 from mxref.faults import FAULTS, correct, implementations, reason_for
+from mxref.faults.element import element_models
 from mxref.faults.equivalent import REASONS
+from mxref.faults.implementations import is_hidden
 from mxref.faults.probes import normal_form, probe
 from mxref.formats import BLOCK_FORMATS, ELEMENT_FORMATS, SCALE_FORMATS, ElementFormat
 from mxref.policy import Policy, get_policy
 
 FORMATS = {**ELEMENT_FORMATS, **SCALE_FORMATS, **BLOCK_FORMATS}
+
+
+ROUNDINGS = ("nearest-away", "nearest-down", "toward-zero", "up", "down", "to-odd")
 
 
 def files():
@@ -22,7 +27,10 @@ def files():
         yield "decode", name, "ocp"
         if fmt.is_fp8:
             yield "encode", name, "ocp:fp8_overflow=overflow"
+            yield "encode", name, "ocp:rounding=toward-zero,fp8_overflow=overflow"
         yield "encode", name, "ocp:relu=on"
+        for rounding in ROUNDINGS:
+            yield "encode", name, f"ocp:rounding={rounding}"
         for mode in "abc":
             yield "encode", name, f"ocp:rounding=stochastic-{mode}"
     for name in SCALE_FORMATS:
@@ -99,6 +107,19 @@ def test_every_fault_differs_or_has_a_reason_not_to(operation, name, policy):
         reason = reason_for(model.id, model.detail, operation, name)
         shown = differs(model, operation, name, policy)
         assert shown != bool(reason), (model.id, model.detail, reason)
+
+
+@pytest.mark.parametrize("rounding", ROUNDINGS)
+@pytest.mark.parametrize("name", ELEMENT_FORMATS)
+def test_a_fault_is_hidden_by_a_rounding_if_it_never_differs(name, rounding):
+    fmt = ELEMENT_FORMATS[name]
+    policy = get_policy(f"ocp:rounding={rounding}")
+    right = correct("encode", fmt, policy)
+    for model in element_models(fmt):
+        wrong = model.encoder(fmt, policy).encode
+        same = all((wrong(x) == right(x)).all() for x, *_ in probe("encode", fmt, policy))
+        if is_hidden(model, fmt, rounding):
+            assert same, (model.id, model.detail)
 
 
 @FILES
