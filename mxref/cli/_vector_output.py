@@ -18,14 +18,17 @@ __all__ = [
     "existing",
     "jobs_option",
     "progress_bar",
+    "readable",
     "vector_errors",
     "workers",
 ]
 
+_DEFAULT = Path("spec_vectors")
+
 directory_option = click.option(
     "--directory",
     type=click.Path(path_type=Path),
-    default=Path("spec_vectors"),
+    default=_DEFAULT,
     show_default=True,
     help="Where the set lies.",
 )
@@ -56,6 +59,17 @@ def existing(directory: Path) -> Path:
     if not directory.is_dir():
         fail(f"{directory}: there is no such folder; mxref vectors generate writes the set")
     return directory
+
+
+def readable(directory: Path) -> Path:
+    """Return the folder of a set; the core set of the package where the default is not there."""
+    if directory != _DEFAULT or directory.is_dir():
+        return existing(directory)
+    from mxref.vectors import core_directory
+
+    core = core_directory()
+    click.echo(f"no {directory} here: this is the core set of the package, {core}", err=True)
+    return core
 
 
 @contextlib.contextmanager

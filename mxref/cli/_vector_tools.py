@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mxref.cli._output import emit_json, fail, json_option
-from mxref.cli._vector_output import directory_option, existing, progress_bar, vector_errors
+from mxref.cli._vector_output import (
+    directory_option,
+    existing,
+    progress_bar,
+    readable,
+    vector_errors,
+)
 
 if TYPE_CHECKING:
     from mxref.vectors import Case, VectorFile
@@ -146,6 +152,8 @@ def export(
     from mxref.vectors.export import export as run
 
     with vector_errors(), progress_bar("exporting") as progress:
+        if source == Path("spec_vectors"):
+            source = readable(source)
         if not source.exists():
             fail(f"{source}: there is no such file or folder; mxref vectors generate writes a set")
         written = run(
@@ -193,7 +201,7 @@ def list_(*, directory: Path, as_json: bool, **asked: str | None) -> None:
     rows: tuple[FileRow, ...] = ()
     found: list[tuple[VectorFile, Case]] = []
     with vector_errors(), progress_bar("reading") as progress:
-        existing(directory)
+        directory = readable(directory)
         if wanted.asks_for_cases:
             found = list(find_cases(directory, wanted, progress=progress))
         else:
@@ -245,7 +253,7 @@ def explain(identity: str, directory: Path, as_json: bool) -> None:  # noqa: FBT
     from mxref.vectors.explain_case import find_case
 
     with vector_errors():
-        view = vector_case(*find_case(existing(directory), identity))
+        view = vector_case(*find_case(readable(directory), identity))
     if as_json:
         emit_json(view.to_dict())
     else:

@@ -12,6 +12,7 @@ from mxref.cli._vector_output import (
     existing,
     jobs_option,
     progress_bar,
+    readable,
     vector_errors,
     workers,
 )
@@ -66,7 +67,8 @@ def verify(*, directory: Path, regenerate: bool, jobs: int | None, as_json: bool
     """
     from mxref import vectors
 
-    existing(directory)
+    with vector_errors():
+        directory = existing(directory) if regenerate else readable(directory)
     with (
         vector_errors(),
         progress_bar("verifying") as progress,

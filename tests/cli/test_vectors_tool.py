@@ -259,3 +259,24 @@ def test_strength_fails_clearly(fails, vectors, tmp_path):
     assert "unknown fault 'E1000'" in fails(*where, "--fault", "E1000")
     assert "nothing to run for format e9m9" in fails(*where, "--format", "e9m9")
     assert "no such folder" in fails("vectors", "strength", "--directory", tmp_path / "no")
+
+
+@pytest.mark.parametrize("command", [["list"], ["list", "--flag", "S7"], ["verify"]])
+def test_without_a_set_the_core_of_the_package_is_read(shell, tmp_path, command):
+    done = shell("vectors", *command, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "no spec_vectors here: this is the core set of the package" in done.stderr
+    assert "core set" not in done.stdout
+
+
+def test_a_folder_that_was_asked_for_has_no_stand_in(shell, tmp_path):
+    done = shell("vectors", "list", "--directory", "nowhere", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "nowhere: there is no such folder" in done.stderr
+
+
+def test_an_id_outside_the_core_says_where_it_was_looked_for(shell, tmp_path):
+    done = shell("vectors", "explain", "038bf2f5b7d8", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "core" in done.stderr
+    assert "Traceback" not in done.stderr
