@@ -142,6 +142,10 @@ def _check_writable(root: Path, paths: list[str]) -> None:
     """Refuse, before anything is written, to replace a file that is not of the set."""
     if root.exists() and not root.is_dir():
         raise VectorError(f"{root} is no directory: give a directory for the vector set")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VectorError(f"cannot make the folder {root}: {error.strerror or error}") from error
     for path in paths:
         target = root / path
         if target.exists() and not _is_ours(target):

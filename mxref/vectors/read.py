@@ -150,6 +150,10 @@ def _parse(text: str, path: object) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_no_constant)
     except json.JSONDecodeError as error:
+        if text[0] not in "{[":
+            raise VectorError(
+                f"{path}: no JSON: give a .json vector file (a .hex twin has the same cases)"
+            ) from error
         if not text.endswith("}\n"):
             raise VectorError(
                 f"{path}: the file is truncated: it ends inside line {text.count(chr(10)) + 1} "

@@ -124,6 +124,12 @@ def test_a_target_that_is_a_file(tmp_path):
         generate(tmp_path / "here")
 
 
+def test_a_folder_that_cannot_be_made_is_refused_before_the_work(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(VectorError, match="cannot make the folder"):
+        generate(tmp_path / "file" / "set")  # all jobs: minutes, if it began
+
+
 @pytest.mark.usefixtures("few_jobs")
 def test_a_failed_write_leaves_the_old_file(small_set, monkeypatch):
     before = contents(small_set)

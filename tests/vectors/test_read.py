@@ -57,3 +57,11 @@ def test_others_read_the_schema_alike(committed):
     validator.validate(data)
     data["cases"][0]["note"] = "x"
     assert not validator.is_valid(data)
+
+
+def test_what_is_no_json_is_not_called_truncated(committed, tmp_path):
+    with pytest.raises(VectorError, match=r"no JSON: give a \.json vector file"):
+        load(committed / "decode" / "e2m1.ocp.hex")
+    (tmp_path / "notes.json").write_text("my notes\n")
+    with pytest.raises(VectorError, match="no JSON"):
+        load(tmp_path / "notes.json")
