@@ -7,7 +7,6 @@ random number or the file system's order.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mxref import __version__
+from mxref.vectors import _atomic
 from mxref.vectors.core import Shown, core_of
 from mxref.vectors.hexfile import hex_text
 from mxref.vectors.model import (
@@ -168,21 +168,6 @@ def _is_ours(target: Path) -> bool:
 
 
 def _write(root: Path, path: str, text: str, cases: int = 0) -> FileEntry:
-    """Write one file in one step, so that an interruption leaves the old file or the new one."""
     data = text.encode("ascii")
-    target = root / path
-    temporary: Path | None = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        temporary.chmod(0o644)  # mkstemp makes files that only their owner can read
-        temporary.replace(target)
-    except OSError as error:
-        raise VectorError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    _atomic.write(root / path, data)
     return FileEntry(sha256(data), len(data), cases)

@@ -7,12 +7,11 @@ be replaced if its description there vouches for it, or if it already has the by
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mxref.vectors import _atomic
 from mxref.vectors.export._table import Table
 from mxref.vectors.model import VectorError, sha256
 
@@ -79,19 +78,5 @@ def _vouched(description: Path) -> dict[str, str] | None:
 
 
 def _write(target: Path, data: bytes) -> Path:
-    """Write one file in one step, so that an interruption leaves the old file or the new one."""
-    temporary: Path | None = None
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        temporary.chmod(0o644)  # mkstemp makes files that only their owner can read
-        temporary.replace(target)
-    except OSError as error:
-        raise VectorError(f"cannot write {target}: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+    _atomic.write(target, data)
     return target
