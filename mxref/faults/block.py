@@ -20,12 +20,18 @@ import numpy as np
 import numpy.typing as npt
 
 from mxref.faults.encoder import Bytes, Encoder, Floats, as_float64, round_to_float
-from mxref.faults.scale import Selector
+from mxref.faults.scale import ScaleModel, Selector
 from mxref.faults.stats import BlockStats, block_stats
 from mxref.formats import BlockFormat
 from mxref.policy import Policy
 
-__all__ = ["BlockModel", "Quantizer", "block_models"]
+__all__ = [
+    "BlockModel",
+    "Quantizer",
+    "block_models",
+    "element_side",
+    "scale_side",
+]
 
 _NAN_SCALE, _MAX_SCALE, _BIAS = 0xFF, 0xFE, 127
 _LOWEST = 2.0**-126
@@ -276,3 +282,47 @@ def _models(policy: Policy) -> Iterator[BlockModel]:
     yield BlockModel("D17", "", _variant(_Reciprocal, flushes=True))
     yield BlockModel("S16", "inverted", _TensorScale)
     yield BlockModel("S16", "dropped", _variant(_TensorScale, power=0))
+
+
+# --- the two sides of a quantizer, apart ------------------------------------------------------
+
+
+def element_side(policy: Policy) -> tuple[BlockModel, ...]:
+    """The block faults that show in the elements, given the stored scales.
+
+    Examples
+    --------
+    >>> sorted({model.id for model in element_side(Policy())})
+    ['D17', 'S12', 'S14']
+    """
+    return tuple(
+        model
+        for model in block_models(policy)
+        if model.id not in ("E6", "S16")  # they change nothing under powers of two
+        and not issubclass(model.quantizer, _Guarded)
+        and getattr(model.quantizer, "rule", None) is None  # the rule shows in the scales
+    )
+
+
+def scale_side(policy: Policy) -> tuple[ScaleModel, ...]:
+    """The block faults that show in the stored scales.
+
+    Examples
+    --------
+    >>> {model.id for model in scale_side(Policy())}
+    {'S12'}
+    """
+    return tuple(
+        ScaleModel(model.id, model.detail, _storing(model.quantizer), keeps_rule=True)
+        for model in block_models(policy)
+        if issubclass(model.quantizer, _Guarded)
+    )
+
+
+def _storing(quantizer: type[Quantizer]) -> type[Selector]:
+    class Stored(Selector):
+        def select(self, stats: BlockStats) -> Bytes:
+            # What the quantizer falls back on goes by the plain rule.
+            return quantizer(self.fmt, self.policy).stored(super().select(stats), stats)
+
+    return Stored

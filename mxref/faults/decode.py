@@ -236,12 +236,13 @@ def _specials(fmt: ElementFormat) -> _Rows:
 
 
 def _changed_scale(code: int | slice, value: float) -> type[Decoder]:
-    def table() -> Floats:
-        scales = scale_table()
-        scales[code] = value
-        return scales
+    class ChangedScale(Decoder):
+        def scales(self) -> Floats:
+            scales = super().scales().copy()  # another fault may have changed another code
+            scales[code] = value
+            return scales
 
-    return _with_scales(table)
+    return ChangedScale
 
 
 def sentinel_model(code: int) -> DecodeModel:

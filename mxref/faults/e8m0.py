@@ -16,7 +16,21 @@ from mxref.faults.encoder import Bools, Bytes, Floats, Ints, as_float64
 from mxref.faults.scale import bits_significand, split
 from mxref.policy import Policy
 
-__all__ = ["CastModel", "E8M0Cast", "cast_models", "end_models"]
+__all__ = [
+    "FULL_MASK",
+    "CastModel",
+    "E8M0Cast",
+    "cast_mask_model",
+    "cast_models",
+    "constant_model",
+    "end_models",
+    "masked_bits",
+    "special_values",
+    "tie_model",
+]
+
+FULL_MASK = (1 << 23) - 1
+"""All bits of a float32 significand behind the point."""
 
 _NAN, _MAX, _BIAS = 0xFF, 0xFE, 127
 _LOWEST = 2.0**-126  # below it a float32 is subnormal
@@ -139,7 +153,7 @@ def cast_models() -> tuple[CastModel, ...]:
     )
 
 
-# --- faults that a check does not search for -------------------------------------------------
+# --- more of them -----------------------------------------------------------------------------
 
 
 class _Shifted(E8M0Cast):
@@ -168,14 +182,8 @@ class _Constant(E8M0Cast):
     code = 0
 
     def encode(self, x: npt.NDArray[Any]) -> Bytes:
-        value = as_float64(x)
-        where = {
-            "NaN": np.isnan(value),
-            "infinity": np.isposinf(value),
-            "zero": value == 0,
-            "a negative number": (value < 0) & np.isfinite(value),
-        }
-        return np.where(where[self.what], self.code, super().encode(x)).astype(np.uint8)
+        where = special_values(as_float64(x))[self.what]
+        return np.where(where, self.code, super().encode(x)).astype(np.uint8)
 
 
 class _LowestIsOne(E8M0Cast):
@@ -207,8 +215,80 @@ def end_models() -> tuple[CastModel, ...]:
         "a negative number": (0x00, 0x7F),
     }
     for what, wrong in codes.items():
-        for code in wrong:
-            cast = type("Constant", (_Constant,), {"what": what, "code": code})
-            models.append(CastModel("S11", f"{what} gives 0x{code:02x}", cast))
+        models += [constant_model(what, code) for code in wrong]
     models.append(CastModel("S11", "clamped at 0x01", _LowestIsOne))
     return tuple(models)
+
+
+def special_values(value: Floats) -> dict[str, npt.NDArray[np.bool_]]:
+    """Where the special values are, and the numbers that no code has."""
+    return {
+        "NaN": np.isnan(value),
+        "infinity": np.isposinf(value),
+        "zero": value == 0,
+        "a negative number": (value < 0) & np.isfinite(value),
+    }
+
+
+def constant_model(what: str, code: int) -> CastModel:
+    """S11 with one code for one kind of `special_values`.
+
+    Examples
+    --------
+    >>> constant_model("NaN", 0).detail
+    'NaN gives 0x00'
+    """
+    cast = type("Constant", (_Constant,), {"what": what, "code": code})
+    return CastModel("S11", f"{what} gives 0x{code:02x}", cast)
+
+
+def masked_bits(m: Floats, goes_up: npt.NDArray[np.bool_]) -> int:
+    """The bits of a significand that can decide whether a rule goes up: any other had its chance.
+
+    Examples
+    --------
+    >>> hex(masked_bits(np.array([1.0, 1.5]), np.array([False, False])))
+    '0x3fffff'
+    """
+    fraction = ((m - 1) * 2.0**23).astype(np.int64)
+    seen = np.bitwise_or.reduce(fraction[~goes_up], initial=0)
+    return FULL_MASK & ~int(seen)
+
+
+class _TieByUnbiased(E8M0Cast):
+    """S9: a tie is decided by the last bit of the unbiased exponent."""
+
+    def goes_up(self, m: Floats, exponent: Ints) -> Bools:
+        return np.asarray((m > 1.5) | ((m == 1.5) & (exponent & 1 == 1)))
+
+
+def tie_model() -> CastModel:
+    """S9 by the unbiased exponent: the code that comes out is odd.
+
+    Examples
+    --------
+    >>> tie_model().cast(Policy()).encode(np.array([1.5, 3.0]))
+    array([127, 129], dtype=uint8)
+    """
+    return CastModel("S9", "by the last bit of the unbiased exponent", _TieByUnbiased)
+
+
+class _Masked(E8M0Cast):
+    """S8: rounding up looks at some bits of the significand only."""
+
+    mask = FULL_MASK
+
+    def goes_up(self, m: Floats, exponent: Ints) -> Bools:  # noqa: ARG002
+        return np.asarray(((m - 1) * 2.0**23).astype(np.int64) & self.mask != 0)
+
+
+def cast_mask_model(mask: int) -> CastModel:
+    """S8 with one mask, as `masked_bits` reads it off.
+
+    Examples
+    --------
+    >>> cast_mask_model(0x4FFFFF).detail
+    'rounded up, but only bits 0x4fffff of the mantissa count'
+    """
+    cast = type("Masked", (_Masked,), {"mask": mask})
+    return CastModel("S8", f"rounded up, but only bits 0x{mask:06x} of the mantissa count", cast)

@@ -16,7 +16,7 @@ from mxref.faults.stats import BlockStats
 from mxref.formats import BlockFormat
 from mxref.policy import Policy
 
-__all__ = ["other_rules", "scale_models", "sees_neighbours"]
+__all__ = ["constant_model", "other_rules", "scale_models", "sees_neighbours"]
 
 _SQRT_HALF = 0.7071067811865476
 _EPSILONS = (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-10, 1e-12, 1e-30, 2.0**-126)
@@ -282,5 +282,16 @@ def _ends(emax: int) -> Iterator[ScaleModel]:
     for of_nan, what in ((True, "NaN"), (False, "infinity")):
         for code, detail in constants.items():
             if code < 255:
-                model = _constant(of_nan=of_nan, code=code)
-                yield ScaleModel("S11", f"{what} in a block gives {detail}", model, keeps_rule=True)
+                yield constant_model(what, code, detail, of_nan=of_nan)
+
+
+def constant_model(what: str, code: int, detail: str, *, of_nan: bool) -> ScaleModel:
+    """S11: one code for every block that holds a NaN, or an infinity and no NaN.
+
+    Examples
+    --------
+    >>> constant_model("NaN", 0x7C, "0x7c", of_nan=True).detail
+    'NaN in a block gives 0x7c'
+    """
+    model = _constant(of_nan=of_nan, code=code)
+    return ScaleModel("S11", f"{what} in a block gives {detail}", model, keeps_rule=True)

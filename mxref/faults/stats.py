@@ -96,6 +96,9 @@ def block_stats(blocks: npt.NDArray[Any]) -> BlockStats:
 def with_neighbours(stats: BlockStats) -> BlockStats:
     """Add amax over neighbouring blocks: ``previous``, ``next`` and ``pair``.
 
+    What ends in ``_odd`` says whether there are NaN (2) or infinities (1) in them; ``place`` counts
+    the blocks along the axis.
+
     Parameters
     ----------
     stats : BlockStats
@@ -105,6 +108,15 @@ def with_neighbours(stats: BlockStats) -> BlockStats:
     previous = np.concatenate([amax[..., :1], amax[..., :-1]], -1)
     following = np.concatenate([amax[..., 1:], amax[..., -1:]], -1)
     odd = np.arange(amax.shape[-1]) % 2 == 1
-    pair = np.maximum(amax, np.where(odd, previous, following))
-    parts = dict(stats.parts) | {"previous": previous, "next": following, "pair": pair}
+    other = np.where(odd, previous, following)
+    parts = dict(stats.parts)
+    parts |= {"previous": previous, "next": following, "pair": np.maximum(amax, other)}
+    # NaN counts 2 and an infinity 1, so that one array carries both.
+    special = 2.0 * stats.has_nan + stats.has_inf
+    before = np.concatenate([special[..., :1], special[..., :-1]], -1)
+    behind = np.concatenate([special[..., 1:], special[..., -1:]], -1)
+    beside = np.where(odd, before, behind)
+    either = 2.0 * ((special >= 2) | (beside >= 2)) + ((special % 2 == 1) | (beside % 2 == 1))
+    parts |= {"previous_odd": before, "next_odd": behind, "pair_odd": either}
+    parts["place"] = np.broadcast_to(np.arange(amax.shape[-1], dtype=np.float64), amax.shape)
     return replace(stats, parts=parts)
