@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mxref import __version__
+from mxref.check.render._words import visible
 from mxref.check.report import Verdict
 from mxref.cli._words import in_words
 from mxref.policy import OPEN_POINT_OF, PROFILES, Policy, get_policy
@@ -14,6 +15,7 @@ from mxref.policy import OPEN_POINT_OF, PROFILES, Policy, get_policy
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from mxref.check.render.run import Run
     from mxref.check.report import Finding, Report, Witness
     from mxref.check.target import Kernel, Target
 
@@ -57,6 +59,7 @@ class Row:
     kernel: Kernel
     report: Report | None
     error: str = ""
+    seconds: float | None = None
 
     @property
     def name(self) -> str:
@@ -171,13 +174,23 @@ class Outcome:
         return get_policy(None).replace(**seen)
 
     def exit_code(self, expected: Sequence[str] = ()) -> int:
-        """Return 0 if all kernels are right, or have exactly the expected defects."""
-        if any(row.report is None for row in self.rows):
-            return 2
-        if expected:
-            others = [r for r in self.reports() if not r.ok and r.verdict is not Verdict.DEFECT]
-            return 0 if set(self.defects()) == set(expected) and not others else 1
-        return 0 if all(report.ok for report in self.reports()) else 1
+        """Return 0 if all kernels are right, or have exactly the expected defects.
+
+        What the target does not claim counts neither way, unless nothing else is left.
+        """
+        return self.to_run(expected=expected).exit_code
+
+    def to_run(self, started: str = "", expected: Sequence[str] = ()) -> Run:
+        """Return what reports are made from."""
+        from mxref.check.render.run import Entry, Run
+
+        entries = tuple(
+            Entry(row.kernel.op, row.kernel.format, row.report, row.error, row.seconds)
+            for row in self.rows
+        )
+        asked = None if self.asked is None else str(self.asked)
+        target = self.target
+        return Run(target.name, target.title, entries, asked, tuple(expected), started)
 
     def to_dict(self, expected: Sequence[str] = ()) -> dict[str, Any]:
         """Return everything in types that JSON knows."""
@@ -185,13 +198,13 @@ class Outcome:
         for row in self.rows:
             entry: dict[str, Any] = {"op": row.kernel.op, "format": row.kernel.format}
             if row.report is None:
-                entry["error"] = row.error
+                entry["error"] = visible(row.error)
             else:
                 entry["report"] = json.loads(row.report.to_json())
             rows.append(entry)
         return {
             "mxref": __version__,
-            "target": {"name": self.target.name, "title": self.target.title},
+            "target": {"name": visible(self.target.name), "title": visible(self.target.title)},
             "policy": None if self.asked is None else self.asked.name,
             "expected_defects": list(expected),
             "exit_code": self.exit_code(expected),

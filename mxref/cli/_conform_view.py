@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from mxref.check.render._words import visible
 from mxref.check.report import Verdict
 from mxref.policy import PROFILES, REASONS, get_policy
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from mxref.check.report import Finding, Witness
+    from mxref.check.report import Finding, Report, Witness
     from mxref.cli._conform_data import Outcome, Row, Topic
 
 __all__ = ["print_outcome"]
@@ -32,6 +33,7 @@ _MARKS = {
     Verdict.UNEXPLAINED: ("✗", "unexplained", "bold magenta"),
     Verdict.NOT_TESTABLE: ("-", "not testable", "yellow"),
 }
+_NOT_CLAIMED = ("-", "not claimed", "dim")
 _NOT_RUN = ("!", "not run", "bold yellow")
 _AMAX = "amax "  # what the scale of a block depends on
 
@@ -59,13 +61,13 @@ def _parts(out: Console, outcome: Outcome, expected: Sequence[str]) -> Iterator[
         yield _section(number, topic, outcome)
         yield ""
     for row in outcome.rows:
-        if row.is_unexplained:
+        if row.is_unexplained and row.report is not None:
             number += 1
             yield _heading(number, "Unexplained", row.name, "bold magenta")
-            yield Text(str(row.report), no_wrap=True, overflow="ignore")
+            yield _full(row.report)
             yield ""
     if len(outcome.rows) == 1:
-        yield from _notes(outcome.rows[0])
+        yield from _more(outcome.rows[0])
     yield _closing(outcome, expected)
 
 
@@ -78,7 +80,7 @@ def _title(outcome: Outcome, *, is_terminal: bool) -> RenderableType:
     )
     counts = f"{_plural(len(outcome.rows), 'kernel')}, {outcome.judged():,} outputs judged"
     lines = Text.assemble(
-        (outcome.target.title, "bold"),
+        (visible(outcome.target.title), "bold"),
         ", bit for bit against OCP MX v1.0 and OFP8 v1.0\n",
         (f"{counts}, {policy}", "dim"),
     )
@@ -125,16 +127,28 @@ def _overview(outcome: Outcome, *, is_wide: bool) -> Table:
 def _mark(row: Row) -> tuple[str, str, str]:
     if row.report is None:
         return _NOT_RUN
+    if _is_not_claimed(row):
+        return _NOT_CLAIMED
     mark, word, style = _MARKS[row.report.verdict]
     if row.report.verdict is Verdict.CONFORMS_AS and not row.report.ok:
         return "✗", word, "yellow"  # legal, but another policy was asked for
     return mark, word, style
 
 
+def _is_not_claimed(row: Row) -> bool:
+    trouble = None if row.report is None else row.report.trouble
+    return trouble is not None and trouble.kind == "not-claimed"
+
+
 def _what_differs(row: Row) -> Iterator[tuple[Text, str]]:
     """What differs and an example of it, a line each."""
     if row.report is None:
-        yield Text(row.error, style="yellow"), ""
+        yield Text(visible(row.error), style="yellow"), ""
+    elif _is_not_claimed(row):
+        return
+    elif row.report.trouble is not None:
+        trouble = row.report.trouble
+        yield Text(visible(f"{trouble.kind}: {trouble.text}"), style="yellow"), ""
     elif row.is_unexplained:
         said = Text("no policy and no known fault gives these bits")
         yield said, _example(row.report.mismatches.first)
@@ -181,7 +195,16 @@ def _section(number: int, topic: Topic, outcome: Outcome) -> RenderableType:
     parts: list[RenderableType] = [heading, *(Padding(line, (0, 0, 0, 3)) for line in body)]
     if any(difference.witness for _, difference in topic.shown_by):
         parts.append(Padding(_witness_table(topic, outcome), (1, 0, 0, 3)))
+        parts.append(_first_bits(topic))
     return Group(*parts)
+
+
+def _first_bits(topic: Topic) -> RenderableType:
+    """The first witness bit by bit."""
+    from mxref.check.render.terminal import styled_bits
+
+    row, witness = next((row, d.witness) for row, d in topic.shown_by if d.witness is not None)
+    return styled_bits(witness, row.kernel.format)
 
 
 def _fault_lines(topic: Topic) -> Iterator[RenderableType]:
@@ -248,14 +271,22 @@ def _short(name: str) -> str:
     return name.rpartition(":")[2]
 
 
-def _notes(row: Row) -> Iterator[RenderableType]:
-    """What the check of a single kernel noted; of many kernels it would be too much."""
-    if row.report is None or row.is_unexplained or not row.report.notes:
+def _full(report: Report) -> RenderableType:
+    from mxref.check.render.terminal import styled
+
+    return styled(report)
+
+
+def _more(row: Row) -> Iterator[RenderableType]:
+    """What the check of a single kernel says beside; of many kernels it would be too much."""
+    if row.report is None or row.is_unexplained:
         return
-    yield Text("Notes", style="bold")
-    for note in row.report.notes:
-        yield Padding(Text(note, style="dim"), (0, 0, 0, 3))
-    yield ""
+    from mxref.check.render.terminal import styled_more
+
+    more = styled_more(row.report)
+    if more:
+        yield more
+        yield ""
 
 
 # --- closing ---------------------------------------------------------------------------------
@@ -282,11 +313,13 @@ def _closing(outcome: Outcome, expected: Sequence[str]) -> RenderableType:
 def _tally(outcome: Outcome) -> str:
     reference = "ocp" if outcome.asked is None else outcome.asked.name
     failed = sum(row.report is None for row in outcome.rows)
+    unclaimed = sum(map(_is_not_claimed, outcome.rows))
     counts = (
         (outcome.count(Verdict.CONFORMS_AS), "under another legal policy"),
         (outcome.count(Verdict.DEFECT), "with a named defect"),
         (outcome.count(Verdict.UNEXPLAINED), "unexplained"),
-        (outcome.count(Verdict.NOT_TESTABLE), "not testable"),
+        (outcome.count(Verdict.NOT_TESTABLE) - unclaimed, "not testable"),
+        (unclaimed, "not claimed"),
         (failed, "not run"),
     )
     same = outcome.count(Verdict.CONFORMS)

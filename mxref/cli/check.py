@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from mxref.cli._files import INPUT_DTYPES, load_codes, load_numbers
-from mxref.cli._output import emit_json, json_option, one_line_errors
+from mxref.cli._output import console, emit_json, json_option, one_line_errors
+from mxref.cli._reports import Reports, report_option, write_report
 
 if TYPE_CHECKING:
     from mxref.check.report import Report
@@ -41,7 +42,7 @@ def _common(function: _F) -> _F:
     policy = click.option(
         "--policy", help="What the kernel claims to follow; without it mxref finds out."
     )
-    return policy(json_option(function))
+    return policy(json_option(report_option(function)))
 
 
 def _blocks(function: _F) -> _F:
@@ -77,6 +78,7 @@ def quantize(  # noqa: PLR0913, PLR0917  # one parameter an option
     input_dtype: str | None,
     policy: str | None,
     as_json: bool,  # noqa: FBT001
+    reports: Reports,
 ) -> None:
     """Judge codes and scales against the array that was quantized."""
     x, c, s = load_numbers(input, input_dtype), load_codes(codes, "codes"), _scales(scales)
@@ -84,7 +86,7 @@ def quantize(  # noqa: PLR0913, PLR0917  # one parameter an option
         from mxref import check
 
         report = check.quantize(x, c, s, format_name, axis, policy, block_size=block_size)
-    _finish(report, as_json=as_json)
+    _finish(report, codes, reports, as_json=as_json)
 
 
 @command.command()
@@ -94,7 +96,7 @@ def quantize(  # noqa: PLR0913, PLR0917  # one parameter an option
 @_BLOCK
 @_blocks
 @_common
-def dequantize(
+def dequantize(  # noqa: PLR0913, PLR0917  # one parameter an option
     codes: Path,
     scales: Path,
     output: Path,
@@ -103,6 +105,7 @@ def dequantize(
     block_size: int | None,
     policy: str | None,
     as_json: bool,  # noqa: FBT001
+    reports: Reports,
 ) -> None:
     """Judge the values that codes and scales were decoded to."""
     c, s, y = load_codes(codes, "codes"), _scales(scales), load_numbers(output)
@@ -110,7 +113,7 @@ def dequantize(
         from mxref import check
 
         report = check.dequantize(c, s, y, format_name, axis, policy, block_size=block_size)
-    _finish(report, as_json=as_json)
+    _finish(report, output, reports, as_json=as_json)
 
 
 @command.command()
@@ -126,6 +129,7 @@ def encode(
     input_dtype: str | None,
     policy: str | None,
     as_json: bool,  # noqa: FBT001
+    reports: Reports,
 ) -> None:
     """Judge the codes that numbers were cast to, without a scale."""
     x, c = load_numbers(input, input_dtype), load_codes(codes, "codes")
@@ -133,7 +137,7 @@ def encode(
         from mxref import check
 
         report = check.encode(x, c, format_name, policy)
-    _finish(report, as_json=as_json)
+    _finish(report, codes, reports, as_json=as_json)
 
 
 @command.command()
@@ -147,6 +151,7 @@ def decode(
     format_name: str,
     policy: str | None,
     as_json: bool,  # noqa: FBT001
+    reports: Reports,
 ) -> None:
     """Judge the values that codes were decoded to, without a scale."""
     c, y = load_codes(codes, "codes"), load_numbers(output)
@@ -154,16 +159,27 @@ def decode(
         from mxref import check
 
         report = check.decode(c, y, format_name, policy)
-    _finish(report, as_json=as_json)
+    _finish(report, output, reports, as_json=as_json)
 
 
 def _scales(path: Path) -> Any:
     return load_codes(path, "scale codes")
 
 
-def _finish(report: Report, *, as_json: bool) -> None:
+def _finish(report: Report, judged: Path, reports: Reports, *, as_json: bool) -> None:
+    write_report(report, str(judged), reports)
     if as_json:
         emit_json(json.loads(report.to_json()))
-    else:
-        click.echo(str(report))
+    elif not reports.take_stdout:
+        _print(report)
     click.get_current_context().exit(0 if report.ok else 1)
+
+
+def _print(report: Report) -> None:
+    out = console()
+    if not out.is_terminal:
+        click.echo(str(report))
+        return
+    from mxref.check.render.terminal import styled
+
+    out.print(styled(report))

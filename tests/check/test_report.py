@@ -1,4 +1,6 @@
 import json
+from dataclasses import replace
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -70,4 +72,39 @@ def test_a_conforming_report_is_short():
     text = str(check.quantize(x, q.codes, q.scales, "mxfp4"))
     assert text.startswith("CONFORMS  quantize mxfp4")
     assert "policy      ocp" in text
-    assert len(text.splitlines()) < 12
+    assert len(text.splitlines()) < 24
+
+
+def test_reports_of_all_kinds_from_one_report(defect):
+    assert defect.to_markdown().startswith("## ❌ quantize mxfp4 does not conform\n")
+    assert "**E7 is a defect:**" in defect.to_markdown()
+    assert defect.to_html().startswith("<!doctype html>")
+    assert ET.fromstring(defect.to_junit().encode()).get("failures") == "1"
+
+
+def test_the_witness_is_shown_bit_by_bit(defect):
+    rows = [line.split() for line in str(defect).splitlines() if "|" in line]
+    assert [(row[0], row[2]) for row in rows] == [
+        ("input", "float32"),
+        ("got", "e2m1"),
+        ("expected", "e2m1"),
+    ]
+
+
+def test_what_to_do_comes_before_the_evidence(defect):
+    text = str(defect)
+    assert text.index("E7 is a defect") < text.index("to do") < text.index("witness")
+
+
+def test_json_holds_what_a_finding_needs(defect):
+    finding = json.loads(defect.to_json())["findings"][0]
+    assert finding["certain"] is True
+    assert finding["stimulus"] == defect.findings[0].stimulus
+
+
+def test_a_guess_is_never_called_the_cause(defect):
+    guess = replace(defect.findings[0], residual=3, explains=0.934)
+    text = str(replace(defect, verdict=Verdict.UNEXPLAINED, findings=(guess,)))
+    assert "E7 is consistent with 93 % of the mismatches" in text
+    assert "3 are left over" in text
+    assert "is a defect" not in text
