@@ -230,8 +230,8 @@ BAD_TARGETS = {
     "py:": "py:MODULE:FUNCTION",
     "mine.py": "py:mine:FUNCTION",
     "ml_dtyps": "did you mean 'ml_dtypes'",
-    "cmd:./program": "not available yet",
-    "so:./lib.so:f": "not available yet",
+    "cmd:./program": "no program './program'",
+    "so:./lib.so:f": "no library './lib.so'",
     "xy:z": "unknown target",
 }
 
