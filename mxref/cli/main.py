@@ -24,6 +24,7 @@ __all__ = ["main"]
 _COMMANDS = {
     "conform": "mxref.cli.conform",
     "check": "mxref.cli.check",
+    "identify": "mxref.cli.identify",
     "vectors": "mxref.cli.vectors",
     "sweep": "mxref.cli.sweep",
     "quantize": "mxref.cli.quantize",
