@@ -1,0 +1,322 @@
+"""The faults of a dot product as changed steps, vectorised: scales, padding, products, tables.
+
+`mxref.faults.dots` says the same one dot product at a time, as integers; tests hold both together.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mxref.check.dot._exact import Floats
+from mxref.check.dot._problem import Bytes, DotProblem, Rows
+from mxref.check.dot._terms import Setup
+from mxref.faults.decode import DecodeModel, decode_models, element_table
+from mxref.faults.encoder import PRECISIONS, round_to_float
+from mxref.formats import ElementFormat, Kind
+from mxref.policy import Policy
+
+__all__ = ["DotFault", "composed", "dot_faults"]
+
+_NAN_SCALE = 0xFF
+_ONE = 127
+_OF_SCALES = frozenset(("D9", "D10", "D11", "D12", "D13"))
+_BITS_LOST = -149  # exponents below are lost in float32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DotFault:
+    """One thing that is done wrongly.
+
+    Attributes
+    ----------
+    id, detail : str
+        Fault of the catalogue, and which variant.
+    changes : Mapping
+        Fields of `Setup` with what the fault puts there.
+    is_legal : bool
+        Whether the standard leaves it open (OP-DOT-SCALE-PLACE) unless an exact sum was claimed.
+    """
+
+    id: str
+    detail: str
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    is_legal: bool = False
+
+
+def composed(setup: Setup, faults: tuple[DotFault, ...]) -> Setup | None:
+    """The steps with some faults in them; None where two of them replace the same step."""
+    changes: dict[str, Any] = {}
+    for fault in faults:
+        if changes.keys() & fault.changes.keys():
+            return None
+        changes |= fault.changes
+    return replace(setup, **changes)
+
+
+def dot_faults(problem: DotProblem) -> tuple[DotFault, ...]:
+    """Every fault that can show in the dot products of these operands."""
+    a, b = problem.a.fmt.element, problem.b.fmt.element
+    found = [*_zero(), *_of_scales(), *_of_count(problem), *_of_products(a, b), *_of_tables(a, b)]
+    return (*found, *_of_axes(problem))
+
+
+def _zero() -> Iterator[DotFault]:
+    yield DotFault("G8", "", {"product": lambda x, y: np.zeros(np.broadcast(x, y).shape)})
+
+
+# --- scales ----------------------------------------------------------------------------------
+
+
+def _of_scales() -> Iterator[DotFault]:
+    def fault(detail: str, factor: Callable[..., Floats], *, is_legal: bool = False) -> DotFault:
+        return DotFault("G3", detail, {"factor": factor}, is_legal)
+
+    yield DotFault("G1", "no scales", {"factor": lambda x, *_: np.ones_like(x)})
+    yield DotFault("G1", "the scales of a only", {"factor": lambda x, *_: x.copy()})
+    yield DotFault("G1", "the scales of b only", {"factor": lambda _x, y, *_: y.copy()})
+    yield fault("the scales of the first block for all", lambda x, y, *_: _first(x) * _first(y))
+    yield fault("the first scale of a for all", lambda x, y, *_: _first(x) * y)
+    yield fault("the first scale of b for all", lambda x, y, *_: x * _first(y))
+    yield fault("the scale of the last block for all", lambda x, y, *_: _last(x) * _last(y))
+    yield fault("the scale of a twice, that of b never", lambda x, *_: x * x)
+    yield fault("the scale of b twice, that of a never", lambda _x, y, *_: y * y)
+    yield fault("both scales twice", lambda x, y, *_: np.square(x * y))
+    yield fault("divided by the scales", lambda x, y, *_: 1 / (x * y))
+    yield fault("a divided by its scale", lambda x, y, *_: y / x)
+    yield fault("b divided by its scale", lambda x, y, *_: x / y)
+    yield fault("the scales added", lambda x, y, *_: x + y)
+    yield fault("the scales of the block before", lambda x, y, *_: _rolled(x, 1) * _rolled(y, 1))
+    yield fault("the scales of the block behind", lambda x, y, *_: _rolled(x, -1) * _rolled(y, -1))
+    yield fault("the scales of a in reverse", lambda x, y, *_: x[:, ::-1] * y)
+    yield fault("the scales of b in reverse", lambda x, y, *_: x * y[:, ::-1])
+    yield DotFault("G3", "the scale NaN lost on zeros", {"nan_needs_number": True})
+    clamped = _with_exponent(lambda code: np.clip(code, 0, 0xFE))
+    yield fault("the sum of exponents clamped", clamped, is_legal=True)
+    yield fault("the sum of exponents wrapped", _with_exponent(_wrapped), is_legal=True)
+    yield fault("the product of scales in float32", _in_float32, is_legal=True)
+    for name in ("float32", "bfloat16"):
+        changes = {"narrowed": functools.partial(_narrowed, name=name)}
+        yield DotFault("G3", f"operands scaled in {name} before they meet", changes, is_legal=True)
+
+
+def _narrowed(x: Floats, name: str) -> Floats:
+    # A value has at most 8 significant bits, so that only the range of the type shows.
+    with np.errstate(all="ignore"):
+        if name == "float32":
+            return x.astype(np.float32).astype(np.float64)
+        magnitude = np.where(np.isfinite(x), np.abs(x), 0.0)
+        rounded = round_to_float(magnitude, name)
+        rounded = np.where(rounded >= 2.0 ** (PRECISIONS[name][2] + 1), np.inf, rounded)
+        return np.where(np.isfinite(x), np.copysign(rounded, x), x)
+
+
+def _first(scales: Floats) -> Floats:
+    return np.broadcast_to(scales[:, :1], scales.shape)
+
+
+def _last(scales: Floats) -> Floats:
+    return np.broadcast_to(scales[:, -1:], scales.shape)
+
+
+def _rolled(scales: Floats, by: int) -> Floats:
+    return np.roll(scales, by, axis=1)
+
+
+def _wrapped(code: NDArray[np.int64]) -> NDArray[np.int64]:
+    return code & 0xFF  # eight bits hold ff as well, which is NaN
+
+
+def _with_exponent(
+    code: Callable[[NDArray[np.int64]], NDArray[np.int64]],
+) -> Callable[..., Floats]:
+    """One scale code in place of the two, from the sum of their exponents, biased once."""
+
+    def factor(x: Floats, y: Floats, a: Bytes, b: Bytes) -> Floats:
+        exponent = code(a.astype(np.int64) + b.astype(np.int64) - _ONE) - _ONE
+        return np.where(np.isnan(x * y), np.nan, np.ldexp(1.0, exponent))
+
+    return factor
+
+
+def _in_float32(x: Floats, y: Floats, _a: Bytes, _b: Bytes) -> Floats:
+    both = x * y
+    over = np.where(both > 2.0**_ONE, np.inf, both)
+    return np.where(both < 2.0**_BITS_LOST, 0.0, over)
+
+
+# --- padding ---------------------------------------------------------------------------------
+
+
+def _of_count(problem: DotProblem) -> Iterator[DotFault]:
+    block, k = problem.a.fmt.block_size, problem.k
+    if problem.a.codes.shape[1] > k:
+        yield DotFault("G4", "all blocks count", {"count": lambda _k, size, _b: size})
+        whole = -(-k // block) * block
+        yield DotFault("G4", "the last block counts whole", {"count": lambda *_: whole})
+        yield DotFault("G4", "scale ff of padding poisons", {"poisoned": _behind})
+    if k > block:
+        yield DotFault("G4", "one block only", {"count": lambda *_: block})
+    if k % block:
+        part = k // block * block
+        yield DotFault("G4", "part of a block is dropped", {"count": lambda *_: part})
+        yield DotFault("G4", "NaN where a block is not full", {"poisoned": _all})
+    tiles = (2 * block, 4 * block, 8 * block)
+    for tile in [tile for tile in tiles if k % tile and k > tile]:
+        count = k // tile * tile
+        detail = f"what lies behind the last whole {tile} is dropped"
+        yield DotFault("G4", detail, {"count": lambda *_, count=count: count})
+
+
+def _behind(a: Bytes, b: Bytes, _k: int) -> NDArray[np.bool_]:
+    return np.asarray((a == _NAN_SCALE).any(1) | (b == _NAN_SCALE).any(1))
+
+
+def _all(a: Bytes, _b: Bytes, _k: int) -> NDArray[np.bool_]:
+    return np.ones(len(a), np.bool_)
+
+
+# --- products --------------------------------------------------------------------------------
+
+
+def _of_products(a: ElementFormat, b: ElementFormat) -> Iterator[DotFault]:
+    for lane in range(32):
+        yield DotFault("G9", f"lane {lane} left out", {"left_out": lane})
+    yield DotFault("G10", "sum of magnitudes", {"product": lambda x, y: np.abs(x * y)})
+    if a.inf_magnitude is not None or b.inf_magnitude is not None:
+        yield DotFault("G11", "Inf times zero is zero", {"product": _quiet})
+        yield DotFault("G11", "Inf minus Inf is Inf", {"first_infinity": True})
+    if Kind.FLOAT is a.kind is b.kind:
+        least = float(a.min_normal or 0), float(b.min_normal or 0)
+
+        def flushed(x: Floats, y: Floats) -> Floats:
+            return np.where((np.abs(x) < least[0]) & (np.abs(y) < least[1]), 0.0, x * y)
+
+        yield DotFault("D8", "products of two subnormals flushed", {"product": flushed})
+
+
+def _quiet(x: Floats, y: Floats) -> Floats:
+    return np.where((x == 0) & ~np.isnan(y) | (y == 0) & ~np.isnan(x), 0.0, x * y)
+
+
+# --- tables ----------------------------------------------------------------------------------
+
+
+def _of_tables(a: ElementFormat, b: ElementFormat) -> Iterator[DotFault]:
+    policy = Policy()
+    for model in decode_models(a):
+        if model.id in _OF_SCALES:
+            yield DotFault(model.id, model.detail, {"scales": model.decoder(None, policy).scales()})
+    for fmts, where in (((a, b), ""), ((a, None), "in a"), ((None, b), "in b")):
+        yield from _wrong_elements(fmts, where, policy)
+    if a == b:
+        return
+    seen_a, seen_b = _seen_as(b, a), _seen_as(a, b)
+    yield DotFault("G6", "b read in the format of a", {"table_b": seen_b})
+    yield DotFault("G6", "a read in the format of b", {"table_a": seen_a})
+    yield DotFault("G6", "formats exchanged", {"table_a": seen_a, "table_b": seen_b})
+
+
+def _wrong_elements(
+    fmts: tuple[ElementFormat | None, ElementFormat | None], where: str, policy: Policy
+) -> Iterator[DotFault]:
+    """The decode faults of one operand, or of both where both formats have them."""
+    models: list[dict[tuple[str, str], DecodeModel]] = [
+        {} if fmt is None else {(m.id, m.detail): m for m in decode_models(fmt)} for fmt in fmts
+    ]
+    for key in models[0] or models[1]:
+        if key[0] in _OF_SCALES:
+            continue
+        changes = {
+            name: mine[key].decoder(fmt, policy).elements()
+            for name, mine, fmt in zip(("table_a", "table_b"), models, fmts, strict=True)
+            if key in mine
+        }
+        if len(changes) == sum(fmt is not None for fmt in fmts):
+            yield DotFault(key[0], ", ".join(filter(None, (key[1], where))), changes)
+
+
+def _seen_as(reader: ElementFormat, written: ElementFormat) -> Floats:
+    """The table of one format for the codes of another: low bits, or zeros on top."""
+    codes = np.arange(written.code_count)
+    return np.asarray(element_table(reader)[codes % reader.code_count])
+
+
+# --- axes ------------------------------------------------------------------------------------
+
+
+def _of_axes(problem: DotProblem) -> Iterator[DotFault]:
+    """Operands or scales of a matrix that are read along the other axis."""
+    if not problem.is_matrix:
+        return
+    a, b = problem.a, problem.b
+    n = problem.got.shape[1]
+
+    def rows_of(rows: Rows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        of_a, of_b = np.divmod(rows.numbers, n)
+        return of_a, of_b
+
+    def with_planes(plane_a: Bytes, plane_b: Bytes) -> Callable[[Rows], Any]:
+        def codes(rows: Rows) -> tuple[Bytes, Bytes, Bytes, Bytes]:
+            of_a, of_b = rows_of(rows)
+            return a.codes[of_a], plane_a[of_a], b.codes[of_b], plane_b[of_b]
+
+        return codes
+
+    if a.scales.shape[1] > 1:
+        for turn, how in (
+            (_as_columns, "stored by row are read by column"),
+            (_as_rows, "stored by column are read by row"),
+        ):
+            turned_a, turned_b = turn(a.scales), turn(b.scales)
+            for planes, whose in (
+                ((turned_a, b.scales), "a"),
+                ((a.scales, turned_b), "b"),
+                ((turned_a, turned_b), "both operands"),
+            ):
+                yield DotFault(
+                    "L3", f"the scales of {whose} {how}", {"codes": with_planes(*planes)}
+                )
+    if problem.got.shape[0] == n:
+        yield DotFault("L8", "the result is transposed", {"codes": _exchanged(problem)})
+    for side, operand in (("a", a), ("b", b)):
+        if operand.codes.shape[0] == operand.codes.shape[1]:
+            turned = {"codes": _turned(problem, side)}
+            yield DotFault("L8", f"the codes of {side} are read transposed", turned)
+
+
+def _as_columns(scales: Bytes) -> Bytes:
+    return np.ascontiguousarray(scales.T).reshape(scales.shape)
+
+
+def _as_rows(scales: Bytes) -> Bytes:
+    return np.ascontiguousarray(scales.reshape(scales.shape[::-1]).T)
+
+
+def _exchanged(problem: DotProblem) -> Callable[[Rows], Any]:
+    n = problem.got.shape[1]
+
+    def codes(rows: Rows) -> tuple[Bytes, Bytes, Bytes, Bytes]:
+        of_a, of_b = np.divmod(rows.numbers, n)
+        a, b = problem.a, problem.b
+        return a.codes[of_b], a.scales[of_b], b.codes[of_a], b.scales[of_a]
+
+    return codes
+
+
+def _turned(problem: DotProblem, side: str) -> Callable[[Rows], Any]:
+    a, b = problem.a, problem.b
+    codes_a = a.codes.T if side == "a" else a.codes
+    codes_b = b.codes.T if side == "b" else b.codes
+    n = problem.got.shape[1]
+
+    def codes(rows: Rows) -> tuple[Bytes, Bytes, Bytes, Bytes]:
+        of_a, of_b = np.divmod(rows.numbers, n)
+        return codes_a[of_a], a.scales[of_a], codes_b[of_b], b.scales[of_b]
+
+    return codes
