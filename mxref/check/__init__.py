@@ -14,23 +14,60 @@ Examples
 from __future__ import annotations
 
 from mxref.check.dequantize import dequantize
+from mxref.check.dot import dot, matmul
 from mxref.check.element import decode, encode
+from mxref.check.identify import Identification, identification_set, identify, identify_data
 from mxref.check.kernel import kernel
+from mxref.check.parts import (
+    Finding,
+    Gap,
+    Inference,
+    Mismatches,
+    MismatchMap,
+    Place,
+    Trouble,
+    Verdict,
+    Witness,
+)
 from mxref.check.quantize import quantize
-from mxref.check.report import DefectError, Finding, Mismatches, Report, Verdict, Witness
+from mxref.check.report import DefectError, Report
+from mxref.check.stochastic import encode_stochastic, stochastic, stochastic_data
 from mxref.check.target import TargetError
+from mxref.check.tensor import dequantize_tensor, quantize_tensor
+from mxref.check.tensor.address import AddressMap, address_map
+from mxref.check.threshold import element_thresholds, scale_threshold
 
 __all__ = [
+    "AddressMap",
     "DefectError",
     "Finding",
+    "Gap",
+    "Identification",
+    "Inference",
+    "MismatchMap",
     "Mismatches",
+    "Place",
     "Report",
     "TargetError",
+    "Trouble",
     "Verdict",
     "Witness",
+    "address_map",
     "decode",
     "dequantize",
+    "dequantize_tensor",
+    "dot",
+    "element_thresholds",
     "encode",
+    "encode_stochastic",
+    "identification_set",
+    "identify",
+    "identify_data",
     "kernel",
+    "matmul",
     "quantize",
+    "quantize_tensor",
+    "scale_threshold",
+    "stochastic",
+    "stochastic_data",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,15 +19,17 @@ from mxref.faults.decode import (
     decode_models,
     sentinel_model,
 )
-from mxref.faults.encoder import Bools
+from mxref.faults.decode_variants import decode_variants
+from mxref.faults.encoder import Bools, as_float64
 from mxref.faults.layout import LayoutModel, layout_models
 from mxref.faults.legal import explanations
-from mxref.formats import BlockFormat
+from mxref.formats import BlockFormat, Kind
 from mxref.policy import Policy
 
 __all__ = ["DecodeHypothesis", "Target", "value_differences"]
 
 Singles = NDArray[np.float32]
+_ABSENT = {-127: "zero", -126: "one"}  # shift of all values, to the scale code assumed
 _BEAM = 4
 _MOST_FAULTS = 3
 
@@ -62,7 +64,8 @@ class Target:
 
     def models(self) -> tuple[DecodeModel, ...]:
         """Faults that can show."""
-        models = decode_models(None if self.of_scales else self.fmt.element)
+        element = None if self.of_scales else self.fmt.element
+        models = (*decode_models(element), *decode_variants(element))
         if self.lone and not self.of_scales:  # no scale to be wrong
             scale_faults = {"D9", "D10", "D11", "D12", "D13"}
             return tuple(m for m in models if m.id not in scale_faults)
@@ -124,8 +127,10 @@ def search_decoders(sample: Piece, target: Target, base: Policy) -> list[DecodeH
     policies = dict.fromkeys((expected, found[0].policy))
     models = (*_read_off(sample, target, base), *target.models())
     orders = () if target.lone else layout_models(target.fmt)
+    plain = found[0].residual
     found = ranked([*found, *(judged(p, (), order) for p in policies for order in orders)])
-    layout = found[0].layout
+    # An order is worth pursuing where undoing it removes most of the mismatches.
+    layout = found[0].layout if 2 * found[0].residual < plain else None
     found = ranked([*found, *(judged(p, (m,), layout) for p in policies for m in models)])
     for _ in range(_MOST_FAULTS - 1):
         if found[0].residual == 0:
@@ -134,6 +139,20 @@ def search_decoders(sample: Piece, target: Target, base: Policy) -> list[DecodeH
         more = (judged(h.policy, (*h.models, m), layout) for h in beam for m in models)
         found = ranked([*found, *more])
     return found
+
+
+def _factors(target: Target, shift: int) -> Iterator[DecodeModel]:
+    """A power of two, by the name of what usually leaves it behind."""
+    element = target.fmt.element
+    models = bias_models(None if target.of_scales else element, shift)
+    if target.lone and not target.of_scales and shift in _ABSENT:
+        detail = f"scale code {_ABSENT[shift]} in place of none"
+        absent = tuple(replace(m, id="D14", detail=detail) for m in models[:1])
+        # The bias of a wider format that was not taken off is by far the more usual.
+        models = models + absent if shift == element.bias - 127 else absent + models
+    if element.kind is Kind.FIXED and shift == element.mantissa_bits:
+        return  # an integer without its scale is a code used as an integer: D6
+    yield from models
 
 
 def _policies(base: Policy) -> Iterator[Policy]:
@@ -145,14 +164,14 @@ def _policies(base: Policy) -> Iterator[Policy]:
 
 def _read_off(sample: Piece, target: Target, base: Policy) -> Iterator[DecodeModel]:
     """Faults whose constant the data themselves show: a factor, a scale code taken for NaN."""
-    expected = DecodeHypothesis(base).decode(sample, target).astype(np.float64)
-    given = sample.x.astype(np.float64)
+    expected = as_float64(DecodeHypothesis(base).decode(sample, target))
+    given = as_float64(sample.x)
     usable = np.isfinite(expected) & np.isfinite(given) & (expected != 0) & (given != 0)
     usable &= expected != given
     if usable.any():
         shift = float(np.median(np.log2(np.abs(given[usable] / expected[usable]))))
         if shift == round(shift) and shift:
-            yield from bias_models(None if target.of_scales else target.fmt.element, int(shift))
+            yield from _factors(target, int(shift))
     lost = np.isnan(given) & ~np.isnan(expected)
     blocks = sample.scales[lost.any(-1)]
     if len(blocks) and (blocks == blocks[0]).all():

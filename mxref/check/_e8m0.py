@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,28 @@ from numpy.typing import NDArray
 
 from mxref import arrays
 from mxref.check._findings import choice_finding, fault_finding
+from mxref.check._problem import spread
 from mxref.check._witness import bits_of, number, scale_value
+from mxref.check.gaps import cast_gaps
+from mxref.check.maps import MapBuilder
+from mxref.check.parts import Lazy
 from mxref.check.report import Finding, Mismatches, Report, Verdict, Witness
 from mxref.faults._stack import stack
-from mxref.faults.e8m0 import CastModel, E8M0Cast, cast_models
+from mxref.faults.e8m0 import (
+    FULL_MASK,
+    CastModel,
+    E8M0Cast,
+    cast_mask_model,
+    cast_models,
+    constant_model,
+    end_models,
+    masked_bits,
+    special_values,
+    tie_model,
+)
 from mxref.faults.encoder import Bools, Bytes, as_float64
 from mxref.faults.legal import explanations
+from mxref.faults.scale import split
 from mxref.policy import Policy, get_policy
 
 __all__ = ["judge_casts"]
@@ -29,7 +47,15 @@ _FIELDS = (
     "e8m0_subnormal",
     "e8m0_underflow",
 )
+_MEETING = (
+    ("e8m0_rounding", "e8m0_subnormal", "e8m0_underflow"),
+    ("e8m0_negative", "e8m0_inf", "e8m0_overflow"),
+)
 _CHUNK = 1 << 20
+_SAMPLE = 1 << 12
+_ROUNDS = 3
+_BEAM = 4
+_MOST_FAULTS = 3
 
 
 def judge_casts(x: NDArray[Any], codes: Bytes, asked: Policy | None) -> Report:
@@ -49,17 +75,19 @@ def judge_casts(x: NDArray[Any], codes: Bytes, asked: Policy | None) -> Report:
         return Report("encode", "e8m0", Verdict.NOT_TESTABLE, None, asked, (), total, empty)
     base = asked if asked is not None else get_policy(None)
     casts = _Casts(x, codes)
-    notes = tuple(casts.notes())
+    gaps = Lazy(partial(cast_gaps, x, base))
     wrong = casts.wrong(base)
     if not len(wrong):
-        return Report("encode", "e8m0", Verdict.CONFORMS, base, asked, (), total, notes)
-    policy, models, residual = casts.explain(base)
+        return Report("encode", "e8m0", Verdict.CONFORMS, base, asked, (), total, gaps=gaps)
+    policy, models, residual = casts.explain(base, wrong)
     findings = casts.findings(base, policy, models, residual, wrong)
     findings.sort(key=lambda f: (f.residual > 0, f.legal, -f.explains))
     verdict = Verdict.UNEXPLAINED if residual else Verdict.DEFECT
     if not residual and not models:
         verdict = Verdict.UNEXPLAINED if len(casts.wrong(policy)) else Verdict.CONFORMS_AS
     first = casts.witness(int(wrong[0]), base)
+    picture = MapBuilder(x.shape, -1, None)
+    picture.add_elements(wrong)
     return Report(
         "encode",
         "e8m0",
@@ -67,8 +95,8 @@ def judge_casts(x: NDArray[Any], codes: Bytes, asked: Policy | None) -> Report:
         policy if verdict is Verdict.CONFORMS_AS else None,
         asked,
         tuple(findings),
-        Mismatches(0, len(wrong), 0, x.size, first),
-        notes,
+        Mismatches(0, len(wrong), 0, x.size, first, picture.finish()),
+        gaps=gaps,
     )
 
 
@@ -110,31 +138,88 @@ class _Casts:
             "e8m0_overflow": beyond & ~negative,
         }
 
-    def explain(self, base: Policy) -> tuple[Policy, tuple[CastModel, ...], int]:
+    def explain(
+        self, base: Policy, wrong: NDArray[np.intp]
+    ) -> tuple[Policy, tuple[CastModel, ...], int]:
         """The policy and faults that leave the fewest mismatches, and how many they leave."""
+        every = np.arange(self.x.size)
+        chosen = np.union1d(spread(wrong, _SAMPLE), spread(every, _SAMPLE))
+        for _ in range(_ROUNDS):
+            sample = _Casts(self.x[chosen], self.codes[chosen])
+            policy, models = sample.search(base)
+            cast = stack(E8M0Cast, (m.cast for m in models))(policy)
+            missed = self.missed_at(cast)
+            if not len(missed) or sample.missed(cast):
+                break
+            chosen = np.union1d(chosen, spread(missed, 64))
+        return policy, models, len(missed)
+
+    def missed_at(self, cast: E8M0Cast) -> NDArray[np.intp]:
+        """Which codes differ from a model of the cast."""
+        parts = [
+            np.flatnonzero(cast.encode(self.x[i : i + _CHUNK]) != self.codes[i : i + _CHUNK]) + i
+            for i in range(0, self.x.size, _CHUNK)
+        ]
+        return np.concatenate(parts)
+
+    def search(self, base: Policy) -> tuple[Policy, tuple[CastModel, ...]]:
+        """The simplest policy and faults that fit best; for a sample."""
         policy, classes = base, self.classes(base.replace(e8m0_negative="nan"))
         for field in _FIELDS:
             trials = [policy.replace(**{field: c}) for c in explanations(base, field)]
             policy = min(trials, key=lambda p: self.missed(E8M0Cast(p), classes[field]))
-        best: tuple[Policy, tuple[CastModel, ...], int]
-        best = (policy, (), self.missed(E8M0Cast(policy)))
-        roundings = explanations(base, "e8m0_rounding")
-        # A fault in the lowest binade may have misled the inference of that choice.
+        # Choices meet in one number: below the range, and in negative and infinite ones.
+        for group in _MEETING:
+            choices = itertools.product(*(explanations(base, name) for name in group))
+            trials = [policy.replace(**dict(zip(group, c, strict=True))) for c in choices]
+            policy = min((policy, *trials), key=lambda p: self.missed(E8M0Cast(p)))
+        # A fault may have misled the inference: of the lowest binade, or of all choices.
         low = {f: str(getattr(base, f)) for f in ("e8m0_subnormal", "e8m0_underflow")}
-        trials = [policy, *(policy.replace(e8m0_rounding=r, **low) for r in roundings)]
-        for trial in dict.fromkeys(trials):
-            for models in self._combinations():
-                if best[2] == 0:
-                    return best
-                left = self.missed(stack(E8M0Cast, (m.cast for m in models))(trial))
-                if left < best[2]:
-                    best = trial, models, left
-        return best
+        roundings = explanations(base, "e8m0_rounding")
+        policies = [policy, *(policy.replace(e8m0_rounding=r, **low) for r in roundings), base]
+        every = (*cast_models(), *end_models(), tie_model())
+        models = [m for m in every if not m.legal_change]
+        models += self.read_off()
+        found = self.ranked([(p, ()) for p in dict.fromkeys(policies)], base)
+        if found[0][0] == 0:
+            return found[0][1:]
+        beam: list[tuple[int, Policy, tuple[CastModel, ...]]] = found
+        for _ in range(_MOST_FAULTS):
+            more = [
+                (p, (*held, m))
+                for _, p, held in beam
+                for m in models
+                if (m.id, m.detail) not in {(h.id, h.detail) for h in held}
+            ]
+            found = self.ranked([*((q, held) for _, q, held in found), *more], base)
+            if found[0][0] == 0:
+                break
+            beam = found[:_BEAM]
+        return found[0][1:]
 
-    def _combinations(self) -> Iterator[tuple[CastModel, ...]]:
-        models = [m for m in cast_models() if not m.legal_change]
-        yield from ((m,) for m in models)
-        yield from ((a, b) for i, a in enumerate(models) for b in models[i + 1 :] if a.id != b.id)
+    def ranked(
+        self, trials: list[tuple[Policy, tuple[CastModel, ...]]], base: Policy
+    ) -> list[tuple[int, Policy, tuple[CastModel, ...]]]:
+        """Put what fits best first, the simplest of equals."""
+        judged = [
+            (self.missed(stack(E8M0Cast, (m.cast for m in models))(p)), p, models)
+            for p, models in trials
+        ]
+        return sorted(judged, key=lambda h: (h[0], len(h[2]), len(h[1].diff(base))))
+
+    def read_off(self) -> Iterator[CastModel]:
+        """Faults whose parameter the data themselves show."""
+        x = as_float64(self.x)
+        for what, where in special_values(x).items():
+            given = np.unique(self.codes[where])
+            if len(given) == 1:
+                yield constant_model(what, int(given[0]))
+        ordinary = np.isfinite(x) & (x >= 2.0**-120) & (x < 2.0**120)
+        if ordinary.any():
+            m, exponent = split(x[ordinary])
+            mask = masked_bits(m, self.codes[ordinary] > exponent + 127)
+            if mask not in (0, FULL_MASK):
+                yield cast_mask_model(mask)
 
     def findings(
         self,
@@ -145,7 +230,9 @@ class _Casts:
         wrong: NDArray[np.intp],
     ) -> list[Finding]:
         """One finding for each changed field and each fault."""
-        x, codes = self.x[wrong], self.codes[wrong]
+        chosen = np.union1d(wrong, spread(np.arange(self.x.size), _CHUNK))
+        x, codes = self.x[chosen], self.codes[chosen]
+        is_wrong = np.isin(chosen, wrong)
 
         def differs(policy: Policy, models: tuple[CastModel, ...]) -> Bools:
             cast = stack(E8M0Cast, (m.cast for m in models))(policy)
@@ -153,19 +240,23 @@ class _Casts:
 
         explained = ~differs(policy, models)
 
-        def shown(without: Bools) -> tuple[float, int, Witness | None]:
-            needed = wrong[explained & without]
+        def shown(without: Bools) -> tuple[float, int, Witness | None] | None:
+            """What rests on one part of the explanation; None if it changes nothing."""
+            missed = explained & without
+            needed = chosen[missed & is_wrong]
             witness = self.witness(int(needed[0]), base) if len(needed) else None
-            return len(needed) / len(wrong), residual, witness
+            return (len(needed) / len(wrong), residual, witness) if missed.any() else None
 
         found = []
         for field, (ours, theirs) in policy.diff(base).items():
             result = shown(differs(policy.replace(**{field: theirs}), models))
-            found.append(choice_finding((field, ours, theirs), None, *result))
+            if result is not None:
+                found.append(choice_finding((field, ours, theirs), None, *result))
         for model in models:
             others = tuple(m for m in models if m is not model)
             result = shown(differs(policy, others))
-            found.append(fault_finding(model.id, model.detail, *result))
+            if result is not None:
+                found.append(fault_finding(model.id, model.detail, *result))
         return found
 
     def witness(self, at: int, policy: Policy) -> Witness:
@@ -183,20 +274,3 @@ class _Casts:
             f"0x{expected:02x}",
             scale_value(expected),
         )
-
-    def notes(self) -> list[str]:
-        """Say which cases do not occur; large data are not searched for them."""
-        if self.x.size > _CHUNK:
-            return []
-        classes = self.classes(Policy().replace(e8m0_negative="magnitude"))
-        names = {
-            "e8m0_zero": "zero",
-            "e8m0_negative": "negative number",
-            "e8m0_inf": "infinity",
-            "e8m0_overflow": "number beyond 2^127",
-            "e8m0_underflow": "number below 2^-127",
-        }
-        missing = [name for field, name in names.items() if not classes[field].any()]
-        if not missing:
-            return []
-        return [f"These data hold no {', no '.join(missing)}: what happens there was not judged."]

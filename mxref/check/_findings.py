@@ -103,6 +103,7 @@ def choice_finding(
         legal,
         {field: found},
         detail,
+        FAULTS[fault_id].stimulus if fault_id in FAULTS else "",
     )
 
 
@@ -123,6 +124,7 @@ def fault_finding(
         legal=False,
         policy_change={},
         detail=detail,
+        stimulus=fault.stimulus,
     )
 
 

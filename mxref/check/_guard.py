@@ -7,14 +7,14 @@ codes, packed codes, or a view of a buffer that its next call reuses. Each of th
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mxref.check.target import TargetError, describe_error
+from mxref.check._call import CALL_ELEMENTS, Caller, RefusalError
+from mxref.check.target import TargetError
+from mxref.check.targets.foreign import as_numpy
 from mxref.formats import BlockFormat, ElementFormat, ScaleFormat, scalar_format
 
 if TYPE_CHECKING:
@@ -25,20 +25,20 @@ __all__ = ["GuardedKernel", "RefusalError", "signature"]
 Arrays = tuple["NDArray[Any]", ...]
 
 _SIGNATURES = {
-    "encode": "fn(x: float32 (n,)) -> codes: uint8 (n,)",
+    "encode": "fn(x: {} (n,)) -> codes: uint8 (n,)",
     "decode": "fn(codes: uint8 (n,)) -> values: float32 (n,)",
-    "quantize": "fn(x: float32 (n, k)) -> codes: uint8 (n, k), scales: uint8 (n, 1) or (n,)",
+    "quantize": "fn(x: {} (n, k)) -> codes: uint8 (n, k), scales: uint8 (n, 1) or (n,)",
     "dequantize": "fn(codes: uint8 (n, k), scales: uint8 (n, 1)) -> values: float32 (n, k)",
+    "quantize_tensor": "fn(x: {} (rows, columns)) -> elements, scales: uint8, as bytes",
+    "dequantize_tensor": "fn(elements: uint8, scales: uint8, shape) -> values: float32 (shape)",
+    "dot": "fn(codes_a: uint8 (n, K), scales_a: uint8 (n, K / k), codes_b, scales_b) -> "
+    "sums: float32 (n,)",
 }
 
 
-class RefusalError(TargetError):
-    """The kernel raised: an error of the target, or a refusal of special values."""
-
-
-def signature(op: str) -> str:
+def signature(op: str, input_dtype: str = "float32") -> str:
     """Say how a kernel for an operation is called and what it returns."""
-    return _SIGNATURES[op]
+    return _SIGNATURES[op].format(input_dtype)
 
 
 @dataclass(slots=True)
@@ -47,17 +47,20 @@ class GuardedKernel:
 
     Attributes
     ----------
-    fn : callable
+    caller : Caller
+        It makes the calls, none of more than `CALL_ELEMENTS` elements.
     op : str
     fmt : BlockFormat, ElementFormat or ScaleFormat
-    calls : int
-        How often `fn` has been called.
     """
 
-    fn: Callable[..., Any]
+    caller: Caller
     op: str
     fmt: BlockFormat | ElementFormat | ScaleFormat
-    calls: int = field(default=0)
+
+    @property
+    def calls(self) -> int:
+        """How often the function has been called."""
+        return self.caller.calls
 
     def __call__(self, *inputs: NDArray[Any]) -> Arrays:
         """Call the kernel on copies, and return its outputs as arrays of our own.
@@ -67,49 +70,30 @@ class GuardedKernel:
         tuple of ndarray
             Codes and scales (n, 1) for ``quantize``; one array for the other operations.
         """
-        given = tuple(array.copy() for array in inputs)
-        self.calls += 1
-        try:
-            # Overflow and invalid casts are what these inputs are for, not accidents.
-            with np.errstate(all="ignore"), warnings.catch_warnings():
-                warnings.simplefilter("ignore", RuntimeWarning)
-                result = self.fn(*given)
-        except SystemExit as error:
-            raise TargetError(f"the target called sys.exit({error.code!r})") from error
-        except Exception as error:
-            raise RefusalError(
-                f"the target raised {describe_error(error)}; it is called as {signature(self.op)}"
-            ) from error
-        for position, (array, original) in enumerate(zip(given, inputs, strict=True), start=1):
-            _require_untouched(array, original, position)
-        return self._read(result, inputs[0].shape)
+        rows = max(1, CALL_ELEMENTS // max(1, inputs[0][:1].size))
+        parts = [
+            self._call(*(array[start : start + rows] for array in inputs))
+            for start in range(0, max(1, len(inputs[0])), rows)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return tuple(np.concatenate(outputs) for outputs in zip(*parts, strict=True))
+
+    def _call(self, *inputs: NDArray[Any]) -> Arrays:
+        return self._read(self.caller(*inputs), inputs[0].shape)
 
     def _read(self, result: Any, shape: tuple[int, ...]) -> Arrays:
         if result is None:
-            raise TargetError(f"the target returned None; expected {signature(self.op)}")
+            raise TargetError(f"the target returned None; expected {self.caller.signature}")
         if self.op in ("decode", "dequantize"):
-            return (_values(_array(result, "values"), shape),)
+            return (_values(as_numpy(result, "values"), shape),)
         if not isinstance(self.fmt, BlockFormat):
-            return (_codes(_array(result, "codes"), shape, self.fmt, "codes"),)
+            return (_codes(as_numpy(result, "codes"), shape, self.fmt, "codes"),)
         codes, scales = _pair(result)
         _require_order(codes, scales, shape)
         read = _codes(codes, shape, self.fmt.element, "codes")
         column = scales[:, None] if scales.ndim == 1 else scales
         return read, _codes(column, (shape[0], 1), self.fmt.scale, "scales")
-
-
-def _require_untouched(array: NDArray[Any], original: NDArray[Any], position: int) -> None:
-    bits = f"u{original.dtype.itemsize}"
-    if array.shape != original.shape or array.dtype != original.dtype:
-        raise TargetError(f"the target reshaped or retyped its argument {position} in place")
-    changed = np.argwhere(array.view(bits) != original.view(bits))
-    if changed.size:
-        where = ", ".join(map(str, changed[0]))
-        raise TargetError(
-            f"the target wrote into its input: argument {position} changed at {len(changed)} "
-            f"places, first at [{where}] (a caller's data would be lost). To judge its output "
-            "all the same, wrap it: lambda x: fn(x.copy())"
-        )
 
 
 def _pair(result: Any) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -121,22 +105,7 @@ def _pair(result: Any) -> tuple[NDArray[Any], NDArray[Any]]:
             f"the target returned a value of type {type(result).__name__}{length}; expected the "
             "pair (codes, scales)"
         )
-    return _array(result[0], "codes"), _array(result[1], "scales")
-
-
-def _array(value: Any, what: str) -> NDArray[Any]:
-    try:
-        array = np.array(value)  # a copy: the target may reuse its buffer
-    except Exception as error:
-        raise TargetError(
-            f"the target's {what} have type {type(value).__name__}, which NumPy cannot read: "
-            f"{describe_error(error)}"
-        ) from error
-    if array.dtype == object:
-        raise TargetError(
-            f"the target's {what} are Python objects ({type(value).__name__}); expected an array"
-        )
-    return array
+    return as_numpy(result[0], "codes"), as_numpy(result[1], "scales")
 
 
 def _require_order(codes: NDArray[Any], scales: NDArray[Any], shape: tuple[int, ...]) -> None:

@@ -112,6 +112,7 @@ def thresholds(element: ElementFormat) -> NDArray[np.uint32]:
     ]
     # fmt: on
     one_bit = [1 + pow2(-i) for i in range(1, 24)]  # finds any mask over the mantissa
+    one_bit += [top * bit for bit in one_bit if top * bit < 2]  # the same of amax / max
     ones = around(bits_of([Fraction(1)]), 1)
     below_two = bits_of([2 - pow2(-23)])  # floor(log2) in float32 is one too high here
     near = around(bits_of([s for s in steps if 1 <= s < 2]), -1, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mxref import _inputs as inputs
 from mxref.check._compare import Comparison, add_lanes, same_bits
+from mxref.check._constant import FEWEST, constant_place
 from mxref.check._decoding import (
     DecodeHypothesis,
     Target,
@@ -17,7 +20,12 @@ from mxref.check._decoding import (
 )
 from mxref.check._findings import changes, choice_finding, fault_finding
 from mxref.check._problem import Piece, Problem, spread
+from mxref.check._stage import least_share, others, share, worth_saying
 from mxref.check._witness import value_witness
+from mxref.check.gaps._decode import decode_gaps
+from mxref.check.maps import MapBuilder
+from mxref.check.parts import Lazy, Place
+from mxref.check.places._stages import value_places
 from mxref.check.report import Finding, Mismatches, Report, Verdict, Witness
 from mxref.faults.encoder import Bools
 from mxref.formats import BlockFormat, block_format
@@ -130,12 +138,16 @@ def judge_values(op: str, problem: Problem, target: Target, policy: Policy | str
         empty = ("The input is empty: there is nothing to judge.",)
         none = Mismatches(0, 0, blocks, 0)
         return Report(op, name, Verdict.NOT_TESTABLE, None, asked, (), none, empty)
-    seen = _compare(problem, target, base)
-    notes = _code_notes(problem, target)
+    seen = _compare(problem, target, base, MapBuilder.of(problem))
+    gaps = Lazy(partial(decode_gaps, problem, base, of_scales=target.of_scales))
     if seen.clean:
         total = Mismatches(0, 0, 0, problem.n_elements)
-        return Report(op, name, Verdict.CONFORMS, base, asked, (), total, tuple(notes))
-    best, findings, residual = _diagnose(problem, target, base, seen)
+        return Report(op, name, Verdict.CONFORMS, base, asked, (), total, gaps=gaps)
+    same = constant_place(problem.x) if seen.elements >= FEWEST else None
+    if same is None:
+        best, findings, residual = _diagnose(problem, target, base, seen)
+    else:
+        best, findings, residual = DecodeHypothesis(base), [], seen.elements
     findings.sort(key=lambda f: (f.residual > 0, f.legal, -f.explains))
     verdict = Verdict.DEFECT
     if residual:
@@ -145,6 +157,15 @@ def judge_values(op: str, problem: Problem, target: Target, policy: Policy | str
         verdict = Verdict.CONFORMS_AS if is_proven else Verdict.UNEXPLAINED
     block, lane = problem.first(seen.bad_blocks(), seen.lanes())
     first = _witness(problem, target, block, lane, base)
+    picture = None if seen.map is None else seen.map.finish()
+    places: tuple[Place, ...] = ()
+    if residual:
+
+        def judged(piece: Piece) -> tuple[Bools, NDArray[np.float32]]:
+            values = best.decode(piece, target)
+            return value_differences(values, piece, nan_bits=target.nan_bits), values
+
+        places = (same,) if same is not None else value_places(problem, judged)
     return Report(
         op,
         name,
@@ -152,13 +173,16 @@ def judge_values(op: str, problem: Problem, target: Target, policy: Policy | str
         best.policy if verdict is Verdict.CONFORMS_AS else None,
         asked,
         tuple(findings),
-        Mismatches(0, seen.elements, 0, problem.n_elements, first),
-        tuple(notes),
+        Mismatches(0, seen.elements, 0, problem.n_elements, first, picture),
+        gaps=gaps,
+        places=places,
     )
 
 
-def _compare(problem: Problem, target: Target, policy: Policy) -> Comparison:
-    result = Comparison()
+def _compare(
+    problem: Problem, target: Target, policy: Policy, places: MapBuilder | None = None
+) -> Comparison:
+    result = Comparison(map=places)
     for piece in problem.pieces():
         expected = target.decode(piece, policy)
         if same_bits(expected, piece.x):
@@ -182,7 +206,30 @@ def _diagnose(
             break
         chosen = np.union1d(chosen, spread(left.bad_blocks(), 64))
     findings = _findings(problem, target, base, chosen, found[0], left.elements)
+    if left.elements:
+        findings = worth_saying(findings)
+        findings += _candidates(problem, target, base, chosen, found)
     return found[0], findings, left.elements
+
+
+def _candidates(
+    problem: Problem,
+    target: Target,
+    base: Policy,
+    chosen: NDArray[np.intp],
+    found: list[DecodeHypothesis],
+) -> Iterator[Finding]:
+    """What else is consistent with a good part of the mismatches, each fault by itself."""
+    sample = problem.take(chosen)
+    wrong = _differs(sample, target, DecodeHypothesis(base))
+    least = least_share(share(wrong & ~_differs(sample, target, found[0]), wrong))
+    singles = (h.models[0] for h in found if len(h.models) == 1)
+    for model in others(found[0].models, singles):
+        alone = DecodeHypothesis(base, (model,))
+        part = share(wrong & ~_differs(sample, target, alone), wrong)
+        if part >= least:
+            left = _left(problem, target, alone).elements
+            yield fault_finding(model.id, model.detail, part, left, None)
 
 
 def _left(problem: Problem, target: Target, hypothesis: DecodeHypothesis) -> Comparison:
@@ -204,30 +251,32 @@ def _findings(
 ) -> list[Finding]:
     sample = problem.take(chosen)
     wrong = _differs(sample, target, DecodeHypothesis(base))
+    right = ~_differs(sample, target, best)
 
-    explained = wrong & ~_differs(sample, target, best)
-
-    def shown(without: DecodeHypothesis) -> tuple[float, int, Witness | None]:
-        needed = explained & _differs(sample, target, without)
+    def shown(without: DecodeHypothesis) -> tuple[float, int, Witness | None] | None:
+        """What rests on one part of the hypothesis; None if it changes nothing."""
+        missed = right & _differs(sample, target, without)
+        needed = wrong & missed
         rows, lanes = np.nonzero(needed)
         witness = None
         if len(rows):
             witness = _witness(problem, target, *problem.first(chosen[rows], lanes), base)
-        return float(needed.sum() / max(1, int(wrong.sum()))), residual, witness
+        return (share(needed, wrong), residual, witness) if missed.any() else None
 
-    findings = []
+    parts: list[tuple[Callable[..., Finding], tuple[Any, ...], DecodeHypothesis]] = []
     for change in changes(best.policy, base, _FIELDS):
         rest = best.policy.replace(**{change[0]: change[2]})
         without = DecodeHypothesis(rest, best.models, best.layout)
-        findings.append(choice_finding(change, problem.fmt.element, *shown(without)))
+        parts.append((choice_finding, (change, problem.fmt.element), without))
     for model in best.models:
-        others = tuple(m for m in best.models if m is not model)
-        without = DecodeHypothesis(best.policy, others, best.layout)
-        findings.append(fault_finding(model.id, model.detail, *shown(without)))
+        rest_of = tuple(m for m in best.models if m is not model)
+        without = DecodeHypothesis(best.policy, rest_of, best.layout)
+        parts.append((fault_finding, (model.id, model.detail), without))
     if best.layout is not None:
-        without = DecodeHypothesis(best.policy, best.models)
-        findings.append(fault_finding(best.layout.id, best.layout.detail, *shown(without)))
-    return findings
+        named = (best.layout.id, best.layout.detail)
+        parts.append((fault_finding, named, DecodeHypothesis(best.policy, best.models)))
+    results = ((make, named, shown(without)) for make, named, without in parts)
+    return [make(*named, *result) for make, named, result in results if result is not None]
 
 
 def _differs(sample: Piece, target: Target, hypothesis: DecodeHypothesis) -> Bools:
@@ -238,21 +287,3 @@ def _differs(sample: Piece, target: Target, hypothesis: DecodeHypothesis) -> Boo
 def _witness(problem: Problem, target: Target, block: int, lane: int, policy: Policy) -> Witness:
     expected = target.decode(problem.take(np.array([block])), policy)[0, lane]
     return value_witness(problem, block, lane, expected, of_scales=target.of_scales)
-
-
-def _code_notes(problem: Problem, target: Target) -> list[str]:
-    """Say how many of the possible codes were decoded; large data are not searched."""
-    if problem.n_elements > _SEARCHED:
-        return []
-    seen = np.zeros(256, np.bool_)
-    scales = np.zeros(256, np.bool_)
-    for piece in problem.pieces():
-        seen[np.unique(piece.codes)] = True
-        scales[np.unique(piece.scales)] = True
-    notes = []
-    count = problem.fmt.element.code_count
-    if not target.of_scales and seen.sum() < count:
-        notes.append(f"{seen.sum()} of {count} element codes occur; the others were not judged.")
-    if (target.of_scales or not target.lone) and scales.sum() < scales.size:
-        notes.append(f"{scales.sum()} of 256 scale codes occur; the others were not judged.")
-    return notes

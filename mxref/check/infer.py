@@ -264,10 +264,17 @@ class _Elements:
 
     def infer_relu(self, base: Policy) -> Policy:
         """A rectifier shows in every negative number; nothing else makes them all +0."""
-        where = self.sign & self.large & ~self.nan & ~self.inf
-        if not where.any():
+        off = base.replace(relu="off", neg_zero="keep")
+        where = np.flatnonzero(self.sign & ~self.nan & ~self.inf)
+        codes = Encoder(self.fmt, off).encode(self.x[where], self.scale_codes[where])
+        # FP8 must keep the sign of zero (OFP8-1.0/sign), so that a lost one shows it there too.
+        kept = codes if self.fmt.is_fp8 else codes & (self.fmt.sign_mask - 1)
+        shown = where[kept != 0]
+        if not len(shown):
             return base
-        return base.replace(relu="off" if self.given[where].any() else "on")
+        positive = ~self.sign & ~self.nan & ~self.inf & self.large
+        alive = not positive.any() or bool(self.given[positive].any())
+        return base.replace(relu="off" if self.given[shown].any() or not alive else "on")
 
     def infer_input_subnormal(self, base: Policy) -> Policy:
         return self._best(base, "input_subnormal", self.small)

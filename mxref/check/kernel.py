@@ -1,46 +1,48 @@
-"""Drives a black-box kernel with designed inputs: the strongest form of a check.
-
-The kernel is called a few times on arrays, never element by element: twice on easy inputs (is the
-harness wired, is the kernel deterministic), then once on everything. All outputs are judged in one
-call of the check for that operation.
-"""
+"""Drives a black-box kernel with designed inputs: the strongest form of a check."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mxref._suggest import unknown_name
-from mxref.check import stimuli
-from mxref.check._guard import GuardedKernel, RefusalError
-from mxref.check._smoke import require_deterministic, require_wired
-from mxref.check.target import OPS
+from mxref.check._call import Caller
+from mxref.check._drive import INPUT_DTYPES, Drive
+from mxref.check._guard import GuardedKernel, signature
+from mxref.check.parts import Mismatches, Trouble, Verdict
+from mxref.check.report import Report
+from mxref.check.target import OPS, TargetError
 from mxref.faults.legal import require_judgeable
 from mxref.formats import BlockFormat, ElementFormat, ScaleFormat, block_format, scalar_format
 from mxref.policy import Policy, get_policy
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Mapping
 
-    from mxref.check.report import Report
+__all__ = ["LEVELS", "TIMEOUT", "kernel"]
 
-__all__ = ["LEVELS", "kernel"]
+LEVELS = ("smoke", "core", "full", "exhaustive")
+"""How much is tried: about ten easy cases; everything that is designed for the format, in at most
+64 calls; 32 million numbers more; everything there is."""
 
-LEVELS = ("smoke", "core")
-"""How much is tried: about ten easy cases, or everything that is designed for the format."""
+TIMEOUT = 120.0
+"""Seconds that one call may take."""
 
 Fmt = BlockFormat | ElementFormat | ScaleFormat
 
 
-def kernel(
+def kernel(  # noqa: PLR0913  # options of a test bench, by keyword
     fn: Callable[..., Any],
     format: str | Fmt,  # noqa: A002
     op: str = "quantize",
     policy: Policy | str | None = None,
     level: str = "core",
+    *,
+    input_dtype: str = "float32",
+    arrays: str = "numpy",
+    timeout: float | None = TIMEOUT,
+    progress: Callable[[int, int], None] | None = None,
+    **layout: Any,
 ) -> Report:
     """Check a function that implements one operation on one format.
 
@@ -53,31 +55,49 @@ def kernel(
         - ``dequantize``: codes (n, k) and scale codes (n, 1) to float32 (n, k)
         - ``encode``: float32 (n,) to codes (n,)
         - ``decode``: codes (n,) to float32 (n,)
+        - ``quantize_tensor``: float32 (rows, columns) to the bytes of elements and of scales
+        - ``dequantize_tensor``: bytes of elements and scales, and the shape, to float32
+        - ``dot``: codes (n, K) and scale codes (n, K / k) of a, then of b, to float32 (n,)
 
-        Codes and scale codes are uint8, one a byte; one-byte types of ml_dtypes and an object
-        with ``codes`` and ``scales`` are accepted from `fn` as well.
+        Codes and scale codes are uint8, one a byte; one-byte types of ml_dtypes and of torch, and
+        an object with ``codes`` and ``scales`` are accepted from `fn` as well.
     format : str or format
-        A block format for ``quantize`` and ``dequantize``, else an element format or ``"e8m0"``.
+        A block format for blocks, tensors and dots (``"mxfp4-mxfp8_e4m3"`` for two of them), else
+        an element format or ``"e8m0"``.
     op : str
-        ``"quantize"``, ``"dequantize"``, ``"encode"`` or ``"decode"``.
+        One of the above.
     policy : Policy or str, optional
         The policy that `fn` claims to follow. Without one the check finds out which it follows.
     level : str
-        ``"core"``, or ``"smoke"`` for the easy cases alone.
+        ``"smoke"``: the easy cases alone. ``"core"``: everything that is designed for the format,
+        in at most 64 calls of at most 2^20 numbers. ``"full"``: 32 million numbers more.
+        ``"exhaustive"``: every input of a cast, every amax and element of a quantizer.
+    input_dtype : str
+        What `fn` takes where it takes numbers: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+    arrays : str
+        What `fn` takes instead of NumPy arrays: ``"torch"``, ``"torch:cuda"``, ``"jax"``,
+        ``"cupy"``. What it returns may be any of them.
+    timeout : float or None
+        Seconds that one call may take, 120 by default; None for no limit.
+    progress : callable, optional
+        Called with (chunks done, chunks in all) at the two highest levels.
+    **layout
+        For tensors: ``axis``, ``packing`` and ``scale_layout``, as `mxref.check.quantize_tensor`
+        takes them.
 
     Returns
     -------
     Report
-        Its coordinates count along the designed inputs, ``mxref.check.stimuli``.
+        Its coordinates count along the designed inputs, ``mxref.check.stimuli``. A target that
+        raises, hangs, returns something else than the above, writes into its input, is not
+        deterministic, or is wired wrongly (values instead of codes, exchanged nibbles, ...) gives
+        a report that is not ``ok``, with ``trouble`` set.
 
     Raises
     ------
-    TargetError
-        If `fn` raises, returns something else than the above, writes into its input, is not
-        deterministic, or is wired wrongly: values instead of codes, exchanged nibbles, ....
-    ValueError
-        If the format, the operation, the policy or the level does not exist, or the policy is
-        stochastic or searches for scales.
+    TypeError, ValueError
+        If `fn` is no function, or the format, the operation, the policy, the level or the input
+        type does not exist, or the policy is stochastic or searches for scales.
 
     Examples
     --------
@@ -85,162 +105,79 @@ def kernel(
     >>> report = mxref.check.kernel(lambda x: mxref.quantize(x, "mxfp4"), "mxfp4")
     >>> report.ok
     True
+    >>> mxref.check.kernel(lambda x: x, "mxfp4").trouble.kind
+    'mis-wired'
     """
     if op not in OPS:
         raise ValueError(unknown_name("operation", op, OPS))
     if level not in LEVELS:
         raise ValueError(unknown_name("level", level, LEVELS))
+    if input_dtype not in INPUT_DTYPES:
+        raise ValueError(unknown_name("input type", input_dtype, INPUT_DTYPES))
     if not callable(fn):
         raise TypeError(f"fn must be a function, got {type(fn).__name__}")
-    asked = None if policy is None else get_policy(policy)
-    if asked is not None and op in ("quantize", "encode"):
-        require_judgeable(asked)
-    fmt: Fmt = (
-        block_format(format)  # type: ignore[arg-type]  # a scalar format raises there
-        if op in ("quantize", "dequantize")
-        else scalar_format(format)  # type: ignore[arg-type]  # likewise
-    )
-    run = _Run(GuardedKernel(fn, op, fmt), fmt, op)
-    smoke = run.smoke()
-    if level == "smoke":
-        return run.judge(smoke, asked)
-    return run.judge(run.core(smoke), asked)
-
-
-@dataclass(frozen=True, slots=True)
-class _Trial:
-    """Inputs with the outputs they got, and what was learnt on the way."""
-
-    inputs: tuple[NDArray[Any], ...]
-    outputs: tuple[NDArray[Any], ...]
-    design: stimuli.Stimuli
-    refused: tuple[tuple[str, str], ...] = ()  # policy fields, with what the kernel said
-
-
-@dataclass(slots=True)
-class _Run:
-    """One kernel on its way through the stages."""
-
-    call: GuardedKernel
-    fmt: Fmt
-    op: str
-
-    def smoke(self) -> _Trial:
-        """Run the easy cases twice, and stop if they show a broken harness."""
-        easy = stimuli.smoke_stimuli(self.fmt, self.op)
-        outputs = self.call(*easy.inputs)
-        require_wired(self.op, self.fmt, easy.inputs, outputs)
-        require_deterministic(outputs, self.call(*easy.inputs))
-        return _Trial(easy.inputs, outputs, easy)
-
-    def core(self, smoke: _Trial) -> _Trial:
-        """Run everything, the easy cases once more among it."""
-        if self.op == "decode":
-            return smoke  # these were all codes
-        design = _design(self.op, self.fmt)
-        inputs = _joined(design.inputs, smoke.inputs)
-        try:
-            trial = _Trial(inputs, self.call(*inputs), design)
-        except RefusalError as refusal:
-            trial = self._without_specials(inputs, design, refusal)
-        # Both outputs of the easy cases are judged: if they depend on their neighbours, one of
-        # them is wrong.
-        return replace(
-            trial,
-            inputs=_joined(trial.inputs, smoke.inputs),
-            outputs=_joined(trial.outputs, smoke.outputs),
+    if layout and not op.endswith("_tensor"):
+        raise TypeError(
+            f"{', '.join(layout)}: only operations on tensors take it, and {op} is none"
         )
-
-    def _without_specials(
-        self, inputs: tuple[NDArray[Any], ...], design: stimuli.Stimuli, refusal: RefusalError
-    ) -> _Trial:
-        """Find out whether the kernel refuses NaN or infinity only: a legal choice for some."""
-        fields = self._refusable()
-        if not fields:
-            raise refusal
-        x = inputs[0]
-        within = tuple(range(1, x.ndim))
-        has_nan, has_inf = np.isnan(x).any(axis=within), np.isinf(x).any(axis=within)
-        part = (x[~has_nan & ~has_inf],)
-        try:
-            trial = _Trial(part, self.call(*part), design)
-        except RefusalError:
-            raise refusal from None  # ordinary numbers are refused too
-        for field, is_held in (
-            (fields.get("nan"), has_nan & ~has_inf),
-            (fields.get("inf"), has_inf & ~has_nan),
-        ):
-            part = (x[is_held],)
-            try:
-                outputs = self.call(*part)
-            except RefusalError as special:
-                if field is None:
-                    raise special from None
-                trial = replace(trial, refused=(*trial.refused, (field, str(special))))
-            else:
-                trial = replace(
-                    trial,
-                    inputs=_joined(trial.inputs, part),
-                    outputs=_joined(trial.outputs, outputs),
-                )
-        if not trial.refused:  # each kind alone is taken, so it is the mixture or the size
-            raise refusal
-        return trial
-
-    def _refusable(self) -> dict[str, str]:
-        """Policy fields that allow refusing a special value, by the kind of value."""
-        if self.op == "quantize":
-            return {"nan": "scale_nan", "inf": "scale_inf"}
-        if self.op == "encode" and isinstance(self.fmt, ElementFormat) and not self.fmt.has_nan:
-            return {"nan": "nan_element", "inf": "inf_element"}
-        return {}
-
-    def judge(self, trial: _Trial, asked: Policy | None) -> Report:
-        """Compare all outputs with the definition, and say what was tried."""
-        from mxref import check
-
-        judge: Callable[..., Report] = getattr(check, self.op)
-        report = judge(*trial.inputs, *trial.outputs, self.fmt, policy=asked)
-        notes = [*report.notes, self._coverage(trial)]
-        first = report.mismatches.first
-        designed = trial.design.groups[-1].stop
-        # Where inputs were refused and left out, positions have moved.
-        if first is not None and first.index[0] < designed and not trial.refused:
-            where = trial.design.group_of(first.index[0])
-            notes.append(f"The first mismatch is among: {where}.")
-        report = replace(report, notes=tuple(notes))
-        return _with_refusals(report, trial.refused, asked)
-
-    def _coverage(self, trial: _Trial) -> str:
-        n, unit = len(trial.inputs[0]), "blocks" if isinstance(self.fmt, BlockFormat) else "inputs"
-        groups = ", ".join(g.name for g in trial.design.groups)
-        return f"Driven with {n:,} designed {unit} in {self.call.calls} calls: {groups}."
+    asked = None if policy is None else get_policy(policy)
+    if asked is not None and op in ("quantize", "encode", "quantize_tensor"):
+        require_judgeable(asked)
+    name, fmt = _format(format, op)
+    caller = Caller(_adapted(fn, arrays), signature(op, input_dtype), timeout)
+    try:
+        if op == "dot":
+            return _drive_dot(caller, fmt, asked, level)
+        if op.endswith("_tensor"):
+            return _drive_tensor(caller, fmt[0], op, asked, level, layout)
+        guarded = GuardedKernel(caller, op, fmt[0])
+        return Drive(guarded, fmt[0], op, asked, input_dtype, progress).run(level)
+    except TargetError as error:
+        return troubled(op, name, asked, Trouble(error.kind, f"{error}."))
 
 
-def _design(op: str, fmt: Fmt) -> stimuli.Stimuli:
-    if isinstance(fmt, BlockFormat):
-        make = stimuli.quantize_stimuli if op == "quantize" else stimuli.dequantize_stimuli
-        return make(fmt)
-    return stimuli.encode_stimuli(fmt) if op == "encode" else stimuli.decode_stimuli(fmt)
+def troubled(op: str, name: str, asked: Policy | None, trouble: Trouble) -> Report:
+    """Return the report of a target about which nothing can be said, and why."""
+    nothing = Mismatches(0, 0, 0, 0)
+    verdict = Verdict.UNEXPLAINED if trouble.kind == "nondeterministic" else Verdict.NOT_TESTABLE
+    return Report(op, name, verdict, None, asked, (), nothing, trouble=trouble)
 
 
-def _joined(first: tuple[NDArray[Any], ...], second: tuple[NDArray[Any], ...]) -> Any:
-    return tuple(np.concatenate(pair) for pair in zip(first, second, strict=True))
+def _format(given: str | Fmt, op: str) -> tuple[str, tuple[Any, ...]]:
+    """Return the name of a format, and what it stands for: two block formats for a dot."""
+    if op == "dot":
+        first, _, second = str(getattr(given, "name", given)).partition("-")
+        pair = block_format(first), block_format(second or first)
+        return f"{pair[0].name}-{pair[1].name}", pair
+    find: Callable[[Any], Fmt] = scalar_format if op in ("encode", "decode") else block_format
+    fmt = find(given)
+    return fmt.name, (fmt,)
 
 
-def _with_refusals(
-    report: Report, refused: tuple[tuple[str, str], ...], asked: Policy | None
+def _adapted(fn: Callable[..., Any], arrays: str) -> Callable[..., Any]:
+    if arrays == "numpy":
+        return fn
+    from mxref.check.targets.foreign import adapted
+
+    return adapted(fn, arrays)
+
+
+def _drive_dot(
+    caller: Caller, pair: tuple[BlockFormat, BlockFormat], asked: Policy | None, level: str
 ) -> Report:
-    """Count a refusal of special values as the policy choice that it is."""
-    if not refused:
-        return report
-    from mxref.check.report import Verdict
+    from mxref.check.dot import drive_dot
 
-    notes = (*report.notes, *(f"{field}=raise: {said}." for field, said in refused))
-    report = replace(report, notes=notes)
-    if report.verdict not in (Verdict.CONFORMS, Verdict.CONFORMS_AS):
-        return report
-    base = report.policy or asked or get_policy(None)
-    policy = base.replace(**{field: "raise" for field, _ in refused})
-    verdict = Verdict.CONFORMS if policy == asked else Verdict.CONFORMS_AS
-    return replace(report, verdict=verdict, policy=policy)
+    return drive_dot(caller, *pair, asked, level=level)
+
+
+def _drive_tensor(
+    caller: Caller,
+    fmt: BlockFormat,
+    op: str,
+    asked: Policy | None,
+    level: str,
+    layout: Mapping[str, Any],
+) -> Report:
+    from mxref.check.tensor import drive_tensor
+
+    return drive_tensor(caller, fmt, op, asked, level=level, **layout)

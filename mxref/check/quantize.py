@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mxref import _inputs as inputs
 from mxref import arrays
-from mxref.check._compare import Comparison, compare, without_refusals
-from mxref.check._coverage import coverage_notes
+from mxref.check._compare import Comparison, agrees, compare, without_refusals
+from mxref.check._constant import FEWEST, constant_place
+from mxref.check._element_stage import judge_elements
 from mxref.check._elements import encode_given
-from mxref.check._findings import choice_finding
+from mxref.check._findings import SCALE_FIELDS, choice_finding
 from mxref.check._problem import Problem
-from mxref.check._stages import Stage, judge_elements, judge_scales
+from mxref.check._scale_stage import judge_scales
+from mxref.check._stage import Stage
 from mxref.check._witness import element_witness, scale_witness
+from mxref.check.gaps import gaps
+from mxref.check.maps import MapBuilder
+from mxref.check.parts import Lazy, MismatchMap
 from mxref.check.report import Finding, Mismatches, Report, Verdict, Witness
+from mxref.check.threshold import infer_given
 from mxref.faults.legal import require_judgeable
 from mxref.formats import BlockFormat, block_format
 from mxref.policy import Policy, get_policy
 from mxref.profiles import PROFILES, Profile
 
 __all__ = ["judge", "quantize"]
+
+_ONLY_STORED = (
+    "All elements are right under the scales that were expected: only the scale codes are wrong, "
+    "and were changed after the elements had been made."
+)
+_LOOKED_AT = 1 << 20  # elements that are looked at together
 
 
 def quantize(
@@ -115,39 +128,101 @@ def judge(op: str, problem: Problem, asked: Policy | None) -> Report:
     require_judgeable(wanted)
     base = without_refusals(wanted)
     refused = base if base == wanted or not _refuses(problem, wanted) else wanted
-    seen = compare(problem, base)
-    notes = [*_silent_notes(seen), *coverage_notes(problem)]
+    seen = compare(problem, base, MapBuilder.of(problem))
     if seen.clean and refused is base:
-        return Report(op, name, Verdict.CONFORMS, wanted, asked, (), total, tuple(notes))
+        notes = _silent_notes(problem, seen, base)
+        report = Report(op, name, Verdict.CONFORMS, wanted, asked, (), total, tuple(notes))
+        return _completed(report, problem, base)
     stages = _stages(problem, base, seen)
     found = wanted if refused is base else base
     for stage in stages:
         found = found.replace(**{f: v for f, (v, _) in stage.policy.diff(base).items()})
-        notes[:0] = stage.notes
     findings = [finding for stage in stages for finding in stage.findings]
     if refused is wanted:
         findings += _refusals(problem, wanted, base)
+    verdict = _verdict(problem, stages, findings, found)
+    profiles: tuple[str, ...] = ()
+    if verdict is not Verdict.DEFECT:
+        profiles = _profiles(op, problem)
+    if verdict is Verdict.UNEXPLAINED and profiles:
+        # A published implementation has all the bits: its choices say it better than a search.
+        found = without_refusals(PROFILES[profiles[0]].policy)
+        findings, verdict = _as_profile(problem, seen, base, found)
+        stages = []
     findings.sort(key=lambda f: (f.residual > 0, f.legal, -f.explains))
+    notes = [note for stage in stages for note in stage.notes]
     counts = Mismatches(
         seen.scales,
         seen.elements,
         total.total_scales,
         total.total_elements,
         _first(problem, seen, base),
+        _map(problem, seen),
     )
-    verdict = _verdict(problem, stages, findings, found)
-    keeps = verdict is Verdict.CONFORMS_AS
-    if keeps:
-        notes[:0] = _profile_notes(op, problem, found)
-    return Report(
-        op, name, verdict, found if keeps else None, asked, tuple(findings), counts, tuple(notes)
+    report = Report(
+        op,
+        name,
+        verdict,
+        found if verdict is Verdict.CONFORMS_AS else None,
+        asked,
+        tuple(findings),
+        counts,
+        (*notes, *_silent_notes(problem, seen, base)),
+        places=tuple(place for stage in stages for place in stage.places),
+        profiles=profiles,
     )
+    return _completed(report, problem, found if verdict is Verdict.CONFORMS_AS else base)
+
+
+def _completed(report: Report, problem: Problem, policy: Policy) -> Report:
+    """Add what is worked out when somebody looks at it."""
+    return replace(
+        report,
+        inferred=Lazy(lambda: infer_given(problem, policy)),
+        gaps=Lazy(lambda: gaps(problem, policy, report)),
+    )
+
+
+def _map(problem: Problem, seen: Comparison) -> MismatchMap | None:
+    """Where elements differ; where none does, the scale codes."""
+    if seen.elements and seen.map is not None:
+        return seen.map.finish()
+    return MapBuilder.of_scales(problem, seen.bad_scales()).finish()
+
+
+def _as_profile(
+    problem: Problem, seen: Comparison, base: Policy, found: Policy
+) -> tuple[list[Finding], Verdict]:
+    """One finding for each choice of a profile that shows in the data."""
+    first = _first(problem, seen, base)
+    findings = []
+    for field, (ours, theirs) in found.diff(base).items():
+        if not agrees(problem, found.replace(**{field: theirs})):
+            change = (field, str(ours), str(theirs))
+            element = None if field in SCALE_FIELDS else problem.fmt.element
+            findings.append(choice_finding(change, element, 1.0, 0, first))
+    legal = all(finding.legal for finding in findings)
+    return findings, Verdict.CONFORMS_AS if legal else Verdict.DEFECT
 
 
 def _stages(problem: Problem, base: Policy, seen: Comparison) -> list[Stage]:
-    stages = []
-    if seen.scales:
+    stages: list[Stage] = []
+    same = constant_place(problem.codes) if seen.elements >= FEWEST else None
+    if same is not None:
+        return [Stage(base, residual=seen.elements, places=(same,))]
+    if seen.scales and seen.elements and not seen.own:
+        # The elements are as they should be, so that the scale codes were spoilt afterwards.
+        stored = judge_scales(problem, base, seen, only_faults=True)
+        stored.notes.insert(0, _ONLY_STORED)
+        if stored.findings and not stored.residual:
+            return [stored]
+        chosen = judge_scales(problem, base, seen)  # or another rule made them
+        if chosen.residual or not chosen.findings:
+            return [stored]
+        stages.append(chosen)
+    elif seen.scales:
         stages.append(judge_scales(problem, base, seen))
+    if stages:
         base = stages[0].policy  # which blocks are flushed depends on the rule
     if seen.elements:
         stages.append(judge_elements(problem, base, seen))
@@ -165,15 +240,13 @@ def _verdict(
     return Verdict.CONFORMS_AS if compare(problem, found).clean else Verdict.UNEXPLAINED
 
 
-def _profile_notes(op: str, problem: Problem, found: Policy) -> list[str]:
-    """Name the profiles that give the same bits: a name says more than a list of fields."""
-    return [
-        f"The profile {name} gives the same bits."
+def _profiles(op: str, problem: Problem) -> tuple[str, ...]:
+    """The profiles that give the same bits: a name says more than a list of fields."""
+    return tuple(
+        name
         for name, profile in PROFILES.items()
-        if profile.policy != found
-        and _has(profile, op, problem)
-        and compare(problem, without_refusals(profile.policy)).clean
-    ]
+        if _has(profile, op, problem) and agrees(problem, without_refusals(profile.policy))
+    )
 
 
 def _has(profile: Profile, op: str, problem: Problem) -> bool:
@@ -210,7 +283,7 @@ def _refusals(problem: Problem, wanted: Policy, base: Policy) -> list[Finding]:
     ]
 
 
-def _silent_notes(seen: Comparison) -> list[str]:
+def _silent_notes(problem: Problem, seen: Comparison, base: Policy) -> list[str]:
     notes = []
     if seen.silent_scales:
         notes.append(
@@ -222,7 +295,26 @@ def _silent_notes(seen: Comparison) -> list[str]:
             f"{seen.silent_codes:,} element codes under a NaN scale differ; they decode to NaN "
             "whatever they are."
         )
+    if seen.scales:
+        alike = _alike(problem, seen.bad_scales(), base)
+        if alike:
+            notes.append(
+                f"{alike:,} of the {seen.scales:,} blocks with another scale code decode to the "
+                "same values all the same: their elements make up for it."
+            )
     return notes
+
+
+def _alike(problem: Problem, blocks: NDArray[np.intp], base: Policy) -> int:
+    """How many blocks decode to the values that the policy has, with other bits."""
+    count, step = 0, _LOOKED_AT // problem.fmt.block_size
+    for start in range(0, len(blocks), step):
+        piece = problem.take(blocks[start : start + step])
+        given = arrays.dequantize(piece.codes, piece.scales[:, None], problem.fmt)
+        expected = arrays.quantize(piece.x, problem.fmt, -1, base).dequantize()
+        same = (given == expected) | (np.isnan(given) & np.isnan(expected))
+        count += int(same.all(1).sum())
+    return count
 
 
 def _first(problem: Problem, seen: Comparison, base: Policy) -> Witness | None:

@@ -47,6 +47,9 @@ __all__ = [
 ]
 
 _SEED = 20230907  # fixed, so that a witness keeps its coordinates from run to run
+# Distances to a midpoint, in steps of float32: one that is lost in bfloat16 or float16, so that the
+# tie comes back, and those of the neighbours in these types.
+_NEAR = (-(1 << 14), 1 << 14, 1 << 11, 1 << 13, 1 << 16)
 # Quiet, negative, with a payload, signalling: a conversion may treat each differently.
 _NANS = (0x7FC0_0000, 0xFFC0_0000, 0x7FC0_0001, 0xFFFF_FFFF, 0x7FA0_0000, 0x7F80_0001)
 
@@ -115,10 +118,10 @@ def _element_parts(element: ElementFormat) -> list[tuple[str, NDArray[np.uint32]
     normal = (rng.standard_normal(4096) * float(element.max) / 3).astype(np.float32)
     one_bit = [(1 + pow2(-i)) * pow2(e) for e in (element.emin, element.emax) for i in range(1, 24)]
     return [
-        ("values of the codes", both_signs(bits_of(magnitudes(element)))),
+        ("values of the codes", both_signs(around(bits_of(magnitudes(element)), -1, 1))),
         ("midpoints and their neighbours", both_signs(around(halfway, -1, 1))),
         # A step of 2^-9 or 2^-12 is lost in bfloat16 or float16, so that the tie comes back.
-        ("numbers near midpoints", both_signs(around(halfway, -(1 << 14), 1 << 14, 1 << 11))),
+        ("numbers near midpoints", both_signs(around(halfway, *_NEAR))),
         ("numbers beyond the largest", both_signs(bits_of(beyond))),
         ("powers of two", both_signs(bits_of([pow2(e) for e in range(-149, 128)]))),
         ("single-bit significands", both_signs(bits_of(one_bit))),
@@ -130,9 +133,11 @@ def _e8m0_parts() -> list[tuple[str, NDArray[np.uint32]]]:
     shapes = around(bits_of([Fraction(1), Fraction(3, 2), ROOT2]), -1, 1)
     shapes = np.concatenate([shapes, bits_of([Fraction(5, 4), Fraction(7, 4), 2 - pow2(-23)])])
     binades = np.concatenate([times_power_of_two(shapes, e) for e in range(-125, 127)])
+    one_bit = [(1 + pow2(-i)) * pow2(e) for e in (0, 5) for i in range(1, 24)]
     low = [pow2(-127) * Fraction(i, 16) for i in range(1, 48)]
     return [
         ("ties and neighbours in each binade", binades),
+        ("single-bit significands", bits_of(one_bit)),
         ("numbers around the smallest scale", around(bits_of(low), -1, 1)),
         ("powers of two", bits_of([pow2(e) for e in range(-149, 128)])),
         ("numbers around the largest scale", around(bits_of([Fraction(3) * 2**126]), -1, 1)),
@@ -190,8 +195,9 @@ def _element_blocks(fmt: BlockFormat) -> NDArray[np.uint32]:
     """Codes' values and midpoints, in blocks whose largest value fixes the scale."""
     element, k = fmt.element, fmt.block_size
     tiny = bits_of([pow2(element.emin - element.mantissa_bits - i) for i in range(72)])
-    values = around(bits_of(midpoints(element)), -1, 1, -(1 << 14), 1 << 14, 1 << 11)
-    pool = np.unique(np.concatenate([bits_of(magnitudes(element)), values, tiny]))
+    values = around(bits_of(midpoints(element)), -1, 1, *_NEAR)
+    exact = around(bits_of(magnitudes(element)), -1, 1)  # next to codes too: a sticky bit decides
+    pool = np.unique(np.concatenate([exact, values, tiny]))
     # Three anchors, as the rules disagree on the scale of each: a power of two, max, and beyond.
     beyond = pow2(element.emax + 1) - pow2(element.emax - 23)
     anchors = bits_of([pow2(element.emax), element.max, beyond])

@@ -133,7 +133,8 @@ def test_ml_dtypes_decodes_right():
 
 def test_missing_codes_are_noted():
     report = check.decode(np.uint8([1, 2]), np.float32([0.5, 1]), "e2m1")
-    assert "2 of 16" in report.notes[0]
+    assert "D7" in {fault for gap in report.gaps for fault in gap.faults}  # D1 would show
+    assert "element code" in report.gaps[0].needs
 
 
 def test_bad_input_is_refused():

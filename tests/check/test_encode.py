@@ -49,7 +49,7 @@ def test_ml_dtypes_follows_its_profile(fmt):
     expected = {"E13", "OP-NAN-PAYLOAD"} if fmt in ("e4m3", "e5m2") else {"OP-NAN-ELEMENT"}
     assert {f.id for f in report.findings} == expected
     assert all(f.legal and f.residual == 0 for f in report.findings)
-    assert any("profile ml_dtypes" in note for note in report.notes)
+    assert "ml_dtypes" in report.profiles
     assert check.encode(ALL_BF16, codes, fmt, "ml_dtypes").verdict is Verdict.CONFORMS
     asked = check.encode(ALL_BF16, codes, fmt, "ocp")
     assert not asked.ok

@@ -7,7 +7,7 @@ import pytest
 import mxref
 from mxref.check import stimuli
 from mxref.check.kernel import kernel as check_kernel
-from mxref.check.target import TargetError, load_target
+from mxref.check.target import load_target
 from mxref.formats import BLOCK_FORMATS, ELEMENT_FORMATS, SCALE_FORMATS, block_format
 from mxref.policy import get_policy
 
@@ -36,9 +36,11 @@ def mxfp4(x):
 
 
 def error_of(fn, fmt="mxfp4", op="quantize"):
-    with pytest.raises(TargetError) as caught:
-        check_kernel(fn, fmt, op)
-    return str(caught.value)
+    report = check_kernel(fn, fmt, op)
+    assert not report.ok
+    assert report.verdict != "conforms"
+    assert report.trouble is not None, report
+    return report.trouble.text
 
 
 # --- right kernels --------------------------------------------------------------------------------
@@ -98,7 +100,7 @@ def test_few_calls_and_what_was_tried():
         return mxfp4(x)
 
     report = check_kernel(counted, "mxfp4")
-    assert len(calls) <= 8
+    assert len(calls) <= 16
     assert any(f"in {len(calls)} calls" in note for note in report.notes)
     smoke = check_kernel(counted, "mxfp4", level="smoke")
     assert smoke.ok

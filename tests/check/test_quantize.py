@@ -316,9 +316,9 @@ def test_notes_say_what_was_not_judged():
     x = np.ones((1, 32), np.float32)
     q = arrays.quantize(x, "mxfp4")
     report = check.quantize(x, q.codes, q.scales, "mxfp4")
-    assert any("no tie" in note and "NaN" in note for note in report.notes)
+    assert {"a tie", "NaN"} <= {gap.what for gap in report.gaps}
     bf16 = check.quantize(x.astype(ml_dtypes.bfloat16), q.codes, q.scales, "mxfp4")
-    assert any("E21" in note for note in bf16.notes)
+    assert any("E21" in gap.faults and "float32" in gap.needs for gap in bf16.gaps), bf16.gaps
 
 
 def test_aliases_of_a_scale_fault_are_noted():
@@ -425,4 +425,5 @@ def test_unexplained_mismatches_are_localised():
     codes[:, 3::32] = 5
     report = check.quantize(x, codes, scales, "mxfp4")
     assert report.verdict is Verdict.UNEXPLAINED
-    assert any("places 3 of" in note for note in report.notes), str(report)
+    assert any("lane 3 of 32" in place.what for place in report.places), str(report)
+    assert all(place.try_next for place in report.places)
