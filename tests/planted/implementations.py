@@ -99,7 +99,7 @@ def table_fp4(v):
 
 def arithmetic(v, t):
     """Round |v| in units of its quantum; a carry walks into the exponent field by itself."""
-    a = np.abs(v)
+    a = np.minimum(np.abs(v), 2 * t.max)  # an infinity, too, is beyond the largest
     e = np.maximum(np.frexp(a)[1].astype(np.int64) - 1, t.emin)
     e = np.where(a == 0, t.emin, e)  # frexp(0) has exponent 0
     q = np.rint(np.ldexp(a, t.mbits - e))

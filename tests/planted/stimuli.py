@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 from implementations import E2M1, FLOAT_TYPES, K, value_table
+from more_elements import INT8
 
 EXPONENTS = (-90, -20, -1, 0, 3, 60)  # of the scales; both parities
 SQRT2 = np.float32(np.sqrt(2.0))
@@ -21,7 +22,8 @@ def _ulps(values, n):
 
 def element_probes(t):
     """Numbers in [0, 2^(emax+1)) at which roundings, subnormals and overflow can go wrong."""
-    grid = value_table(t)[: t.max_code + 1].astype(np.float64)
+    grid = np.arange(128) / 64 if t is INT8 else value_table(t)[: t.max_code + 1]
+    grid = grid.astype(np.float64)
     grid = np.append(grid, [2 * grid[-1] - grid[-2]])  # one step beyond the largest
     middle = (grid[1:] + grid[:-1]) / 2
     probes = [
@@ -29,6 +31,8 @@ def element_probes(t):
         middle,
         _ulps(middle, 1),
         _ulps(middle, -1),
+        _ulps(grid[1:8], 1),  # ties of a grid twice as coarse
+        _ulps(grid[1:8], -1),
         _ulps(middle, 2),
         _ulps(middle, 5),
         middle * (1 + 2.0**-9),  # a bfloat16 rounds it onto the midpoint
@@ -38,6 +42,7 @@ def element_probes(t):
         middle[:2] * 1.25,
         grid[1] * np.array([0.75, 0.51, 1e-3, 1e-20]),
         t.max * (1 + np.array([2.0**-20, 2.0**-6, 2.0**-5])),
+        grid[1] * np.exp2(-np.arange(80.0)),  # all shift counts beyond a register of 64 bits
         [_ulps(2.0 ** (t.emax + 1), -1)],
     ]
     values = np.concatenate([np.asarray(p, np.float32) for p in probes])
@@ -124,10 +129,11 @@ def encoder_input(t):
 
 
 def dequantizer_input(t):
-    """Every code at scales in the middle, at both ends, and under the NaN scale."""
-    codes = np.arange(2 * t.sign, dtype=np.uint8)
+    """Every code under scales in the middle, at every edge that somebody has, and NaN."""
+    codes = np.arange(256 if t is INT8 else 2 * t.sign, dtype=np.uint8)
     codes = np.resize(codes, max(len(codes), K)).reshape(-1, K)
-    scales = np.array([0, 1, 2, 103, 126, 127, 128, 134, 150, 200, 253, 254, 255], np.uint8)
+    edges = [0, 1, 2, 60, *range(102, 114), 126, 127, 128, 134, 142, 143, 144, 200, 253, 254, 255]
+    scales = np.array(edges, np.uint8)
     many = np.repeat(scales, len(codes))[:, None]
     return np.tile(codes, (len(scales), 1)), many
 

@@ -4,6 +4,8 @@ The implementations know nothing of `mxref.faults`; a legal choice (ties away, a
 no negative zero) is named as well, and the verdict says that it is one.
 """
 
+import functools
+
 import implementations as impl
 import ml_dtypes
 import numpy as np
@@ -118,6 +120,47 @@ def test_scale_rules(planted, name, verdict, t):
     x = quantizer_input(t)
     codes, scales = getattr(impl, name)(x, t)
     assert_named(check.quantize(x, codes, scales, t.block), planted, verdict)
+
+
+# --- driven as a black box ----------------------------------------------------------------------
+
+WIRING = {"l1_nibbles", "l1_dequantize"}  # exchanged neighbours and nothing else: see test_kernel
+ALL_QUANTIZERS = [
+    *((p, name, t, v, getattr(impl, name)) for p, name, t, v in QUANTIZERS if name not in WIRING),
+    *(
+        (p, name, t, v, functools.partial(getattr(impl, name), t=t))
+        for p, name, v in SCALE_RULES
+        for t in FLOAT_TYPES
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("planted", "name", "t", "verdict", "fn"), ALL_QUANTIZERS, ids=ids(ALL_QUANTIZERS)
+)
+def test_driven_quantizers(planted, name, t, verdict, fn):  # noqa: ARG001 - the name is the id
+    assert_named(check.kernel(fn, t.block), planted, verdict)
+
+
+@pytest.mark.parametrize(("planted", "name", "t", "verdict"), ENCODERS, ids=ids(ENCODERS))
+def test_driven_encoders(planted, name, t, verdict):
+    report = check.kernel(getattr(impl, name), t.name, op="encode")
+    assert_named(report, planted, verdict)
+
+
+@pytest.mark.parametrize(("planted", "name", "fmt"), DECODERS, ids=ids(DECODERS))
+def test_driven_decoders(planted, name, fmt):
+    assert_named(check.kernel(getattr(impl, name), fmt, op="decode"), planted, DEFECT)
+
+
+@pytest.mark.parametrize(("planted", "name", "t"), DEQUANTIZERS, ids=ids(DEQUANTIZERS))
+def test_driven_dequantizers(planted, name, t):
+    if name in WIRING:
+        pytest.skip("exchanged neighbours are a question of wiring when driven")
+    assert_named(check.kernel(getattr(impl, name), t.block, op="dequantize"), planted, DEFECT)
+
+
+# --- other input --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("planted", "name", "t", "verdict"), IN_BFLOAT16, ids=ids(IN_BFLOAT16))
