@@ -1,6 +1,7 @@
 """Write the pages of docs/ that list what the code knows: ``python docs/generate.py``.
 
-``--check`` writes nothing and fails where a page is out of date; the tests call it so.
+``--check`` writes nothing and fails where a page is out of date; the tests call it so. Names of
+pages behind it mean only these.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 
+from diagnosis import diagnosis_page
+from faults_page import fault_page
+from sessions import sessions_page
+
 from mxref import _choices, clauses, profiles
 from mxref.exact import scale
 from mxref.exact.number import Number
-from mxref.faults import FAULTS
 from mxref.formats import BLOCK_FORMATS, pow2
 from mxref.policy import PROFILES, REASONS, Policy
 from mxref.vectors.trace import trace
@@ -98,27 +102,6 @@ A `Policy` assigns one choice to each field below; `ocp` is the default. Write a
 the alternatives that were seen in the field stand below it.
 
 {table(("profile", "differs from ocp in"), profiles)}
-
-{chr(10).join(parts)}"""
-
-
-def fault_page():
-    parts = []
-    for fault in FAULTS.values():
-        legal = ", ".join(f"`{k}={v}`" for k, v in fault.legal_change.items())
-        rows = [
-            ("effect", fault.effect),
-            ("shown by", fault.stimulus),
-            ("to do", fault.repair),
-            ("legal as", legal or "never"),
-            ("seen in", " ".join(f"<{url}>" for url in fault.seen_in) or "-"),
-        ]
-        parts.append(f"## {fault.id}: {fault.title}\n\n{table(('', fault.stage), rows)}\n")
-    return f"""# Faults that mxref names
-
-{NOTE}
-S: scale selection, E: element encoding, D: decoding, L: layout. A finding says *is* only where the
-fault reproduces every bit.
 
 {chr(10).join(parts)}"""
 
@@ -286,15 +269,19 @@ PAGES = {
     "clauses.md": clause_page,
     "policy.md": policy_page,
     "profiles.md": profile_page,
-    "faults.md": fault_page,
+    "faults.md": lambda: fault_page(NOTE),
+    "diagnosis.md": lambda: diagnosis_page(NOTE),
     "traceability.md": trace_page,
+    "checking.md": lambda: sessions_page(HERE / "checking.md"),
+    "pytest-plugin.md": lambda: sessions_page(HERE / "pytest-plugin.md"),
 }
 
 
 def main():
     stale = []
-    for name, page in PAGES.items():
-        path, text = HERE / name, page().rstrip() + "\n"
+    names = [name for name in sys.argv[1:] if name != "--check"]
+    for name in names or PAGES:
+        path, text = HERE / name, PAGES[name]().rstrip() + "\n"
         if "--check" not in sys.argv:
             path.write_text(text, encoding="utf-8")
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
