@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import _conversions, _page, _peer_tables, _policies, _processes
+from benchmarks import _checks, _conversions, _page, _peer_tables, _policies, _processes
 
 HOW_TO_READ = """\
 Written by `make bench`; do not edit. Speeds are ratios to copying the same array with numpy, since
@@ -33,6 +33,10 @@ other; made from the enumerations of `mxref.policy`."""
 PASSES = """\
 These take several passes: rules that try three scales, and random bits, which the caller hands
 in."""
+
+CHECKS = f"""\
+Beside the conversion of the same array into reused memory: must be at most {_checks.MUST:g} times
+as long, aim {_checks.AIM:g}. To name a fault may take {_checks.NAMED_MUST:g} seconds."""
 
 PEERS = """\
 Packages from PyPI, as installed, in the same run. GB/s count 4 bytes an element, and results are in
@@ -68,7 +72,10 @@ def report(size, rounds, *, every, with_peers):
     yield from _text("Microseconds a call, compiled; must 20.")
     yield from _conversions.latency(few)
     yield from _text("## Checking")
-    yield from _conversions.checks(size, max(3, rounds // 4))
+    yield from _text(CHECKS)
+    yield from _checks.passing(size, max(3, rounds // 4))
+    yield from _checks.passing_tensors(size, max(3, rounds // 4))
+    yield from _checks.named(size, 3)
     yield from _text("## Processes and memory")
     yield from _processes.starts(few)
     yield from _processes.memory(size)

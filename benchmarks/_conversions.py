@@ -14,7 +14,7 @@ from benchmarks._page import GIGA, mark, table
 from benchmarks._timing import paired, thread_counts, threads
 from mxref.formats import BLOCK_FORMATS, ELEMENT_FORMATS, SCALE_FORMATS
 
-__all__ = ["casts", "checks", "conversions", "input_types", "latency", "sample"]
+__all__ = ["casts", "conversions", "input_types", "latency", "sample"]
 
 
 def sample(size):
@@ -107,25 +107,6 @@ def _input_row(title, given, name, axis, rounds):
     fresh = functools.partial(mxref.quantize, given, name, axis)
     row = _measured([title], given, reused, fresh, rounds)
     return row if given.dtype == np.float32 else [*row[:-1], "-"]
-
-
-def checks(size, rounds):
-    """Yield the table of passing checks, in units of quantizing the same array."""
-    x = sample(size)
-    rows = []
-    with threads(thread_counts()[0]):
-        for name in BLOCK_FORMATS:
-            q = mxref.quantize(x, name)
-            times = (
-                1
-                / paired(
-                    lambda n=name, q=q: mxref.check.quantize(x, q.codes, q.scales, n),
-                    lambda n=name, q=q: mxref.quantize(x, n, out=q),
-                    rounds,
-                ).ratio
-            )
-            rows.append([name, f"{times:.2f}", mark(-times, -3.0, -1.5)])
-    yield from table(["passing `check.quantize`", "times as long", "reached"], rows)
 
 
 LATENCY_MUST = 20.0  # microseconds

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from diagnosis import diagnosis_page
 from faults_page import fault_page
+from replays_page import replays_page
 from sessions import sessions_page
 
 from mxref import _choices, clauses, profiles
@@ -271,6 +272,7 @@ PAGES = {
     "profiles.md": profile_page,
     "faults.md": lambda: fault_page(NOTE),
     "diagnosis.md": lambda: diagnosis_page(NOTE),
+    "real-defects.md": lambda: replays_page(NOTE),
     "traceability.md": trace_page,
     "checking.md": lambda: sessions_page(HERE / "checking.md"),
     "pytest-plugin.md": lambda: sessions_page(HERE / "pytest-plugin.md"),

@@ -1,4 +1,4 @@
-"""The search for the cause of wrong decoded values, as `mxref.check.diagnose` does for codes."""
+"""The search for the cause of wrong decoded values, as `_element_search` does for codes."""
 
 from __future__ import annotations
 
@@ -112,15 +112,13 @@ def search_decoders(sample: Piece, target: Target, base: Policy) -> list[DecodeH
 
     def ranked(found: Iterable[DecodeHypothesis]) -> list[DecodeHypothesis]:
         def rank(h: DecodeHypothesis) -> tuple[int, int, int]:
-            # A flush counts as much as a fault: data that cannot tell a flush from D9 show D9.
-            flushes = h.policy.decode_subnormal != base.decode_subnormal
-            parts = len(h.models) + (h.layout is not None) + flushes
+            parts = len(h.models) + (h.layout is not None)
             return h.residual, parts, len(h.policy.diff(base))
 
         return sorted(found, key=rank)
 
     found = ranked(judged(policy) for policy in _policies(base))
-    if found[0].residual == 0 and found[0].policy.decode_subnormal == base.decode_subnormal:
+    if found[0].residual == 0:
         return found
     # What looks like a flush may be a fault, so that the search goes on without it as well.
     expected = found[0].policy.replace(decode_subnormal=base.decode_subnormal)

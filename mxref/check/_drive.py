@@ -20,6 +20,7 @@ from mxref.check._guard import GuardedKernel, RefusalError
 from mxref.check._levels import chunks
 from mxref.check._smoke import first_difference, require_wired
 from mxref.check.parts import Trouble, Verdict
+from mxref.check.places._groups import designed_for
 from mxref.check.report import Report
 from mxref.formats import BlockFormat, ElementFormat, ScaleFormat
 from mxref.policy import Policy, get_policy
@@ -271,7 +272,8 @@ class Drive:
         from mxref import check
 
         judge: Callable[..., Report] = getattr(check, self.op)
-        report = judge(*trial.inputs, *trial.outputs, self.fmt, policy=self.asked)
+        with designed_for(() if trial.moved else trial.design.groups):
+            report = judge(*trial.inputs, *trial.outputs, self.fmt, policy=self.asked)
         notes = [*trial.notes, *report.notes]
         first = report.mismatches.first
         designed = trial.design.groups[-1].stop

@@ -34,6 +34,7 @@ from mxref.faults.e8m0 import (
 from mxref.faults.encoder import Bools, Bytes, as_float64
 from mxref.faults.legal import explanations
 from mxref.faults.scale import split
+from mxref.faults.scale_variants import minus_infinity_model
 from mxref.policy import Policy, get_policy
 
 __all__ = ["judge_casts"]
@@ -85,7 +86,8 @@ def judge_casts(x: NDArray[Any], codes: Bytes, asked: Policy | None) -> Report:
     verdict = Verdict.UNEXPLAINED if residual else Verdict.DEFECT
     if not residual and not models:
         verdict = Verdict.UNEXPLAINED if len(casts.wrong(policy)) else Verdict.CONFORMS_AS
-    first = casts.witness(int(wrong[0]), base)
+    one = int(wrong[0])
+    first = casts.witness(one, int(arrays.encode(x.reshape(-1)[one : one + 1], "e8m0", base)[0]))
     picture = MapBuilder(x.shape, -1, None)
     picture.add_elements(wrong)
     return Report(
@@ -214,6 +216,9 @@ class _Casts:
             given = np.unique(self.codes[where])
             if len(given) == 1:
                 yield constant_model(what, int(given[0]))
+        lowest = np.unique(self.codes[np.isneginf(x)])
+        if len(lowest) == 1:
+            yield minus_infinity_model(int(lowest[0]))
         ordinary = np.isfinite(x) & (x >= 2.0**-120) & (x < 2.0**120)
         if ordinary.any():
             m, exponent = split(x[ordinary])
@@ -234,34 +239,38 @@ class _Casts:
         x, codes = self.x[chosen], self.codes[chosen]
         is_wrong = np.isin(chosen, wrong)
 
-        def differs(policy: Policy, models: tuple[CastModel, ...]) -> Bools:
-            cast = stack(E8M0Cast, (m.cast for m in models))(policy)
-            return np.asarray(cast.encode(x) != codes)
+        def encoded(policy: Policy, models: tuple[CastModel, ...]) -> Bytes:
+            return stack(E8M0Cast, (m.cast for m in models))(policy).encode(x)
 
-        explained = ~differs(policy, models)
+        explained = encoded(policy, models) == codes
+        expected = encoded(base, ())
 
-        def shown(without: Bools) -> tuple[float, int, Witness | None] | None:
+        def shown(without: Bytes) -> tuple[float, int, Witness | None] | None:
             """What rests on one part of the explanation; None if it changes nothing."""
-            missed = explained & without
-            needed = chosen[missed & is_wrong]
-            witness = self.witness(int(needed[0]), base) if len(needed) else None
-            return (len(needed) / len(wrong), residual, witness) if missed.any() else None
+            missed = explained & (without != codes)
+            if not missed.any():
+                return None
+            # A part may mend what another part breaks, where nothing differs otherwise.
+            needed = missed & is_wrong
+            at, due = (needed, expected) if needed.any() else (missed, without)
+            place = int(np.flatnonzero(at)[0])
+            witness = self.witness(int(chosen[place]), int(due[place]))
+            return float(missed.sum() / (missed | is_wrong).sum()), residual, witness
 
         found = []
         for field, (ours, theirs) in policy.diff(base).items():
-            result = shown(differs(policy.replace(**{field: theirs}), models))
+            result = shown(encoded(policy.replace(**{field: theirs}), models))
             if result is not None:
                 found.append(choice_finding((field, ours, theirs), None, *result))
         for model in models:
             others = tuple(m for m in models if m is not model)
-            result = shown(differs(policy, others))
+            result = shown(encoded(policy, others))
             if result is not None:
                 found.append(fault_finding(model.id, model.detail, *result))
         return found
 
-    def witness(self, at: int, policy: Policy) -> Witness:
+    def witness(self, at: int, expected: int) -> Witness:
         """A code that differs."""
-        expected = int(arrays.encode(self.x[at : at + 1], "e8m0", policy)[0])
         got = int(self.codes[at])
         return Witness(
             tuple(int(i) for i in np.unravel_index(at, self.shape)),

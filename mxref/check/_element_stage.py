@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mxref.check._compare import Comparison, add_lanes, compare, element_differences
+from mxref.check._element_search import ElementHypothesis, ElementSearch
 from mxref.check._findings import ELEMENT_FIELDS, changes, choice_finding, fault_finding
 from mxref.check._problem import Piece, Problem, spread
 from mxref.check._stage import (
@@ -26,10 +27,9 @@ from mxref.check._stage import (
     worth_saying,
 )
 from mxref.check._witness import element_witness
-from mxref.check.diagnose import ElementHypothesis, ElementSearch
 from mxref.check.places._stages import element_places
 from mxref.check.report import Finding, Witness
-from mxref.faults.encoder import Bools
+from mxref.faults.encoder import Bools, Bytes
 from mxref.policy import Policy
 
 __all__ = ["judge_elements"]
@@ -164,21 +164,23 @@ def _element_findings(
 
     wrong = element_differences(expected, sample)
     unexplained = differs(best)
-    explained = wrong & ~unexplained
 
     def shown(without: ElementHypothesis) -> tuple[float, int, Witness | None] | None:
         """What rests on one part of the hypothesis; None if it changes nothing."""
-        missed = ~unexplained & differs(without)
-        needed = explained & missed
-        return (share(needed, wrong), stage.residual, witness(needed)) if missed.any() else None
-
-    def witness(needed: Bools) -> Witness | None:
-        rows, lanes = np.nonzero(needed)
-        if not len(rows):
+        codes = without.encode(sample.x, sample.scales, fmt)
+        missed = ~unexplained & element_differences(codes, sample)
+        if not missed.any():
             return None
+        # A part may mend what another part breaks, where nothing differs from what was expected.
+        needed = missed & wrong
+        seen = witness(needed, expected) if needed.any() else witness(missed, codes)
+        return share(missed, wrong | missed), stage.residual, seen
+
+    def witness(needed: Bools, due: Bytes) -> Witness:
+        rows, lanes = np.nonzero(needed)
         block, lane = problem.first(chosen[rows], lanes)
         row = int(np.searchsorted(chosen, block))
-        return element_witness(problem, block, lane, int(expected[row, lane]))
+        return element_witness(problem, block, lane, int(due[row, lane]))
 
     for change in changes(best.policy, base, ELEMENT_FIELDS):
         rest = best.policy.replace(**{change[0]: change[2]})

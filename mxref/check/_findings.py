@@ -34,6 +34,7 @@ ELEMENT_FIELDS = (
     "input_subnormal",
     "relu",
     "scale_below",
+    "scaled_intermediate",
 )
 
 # Choices that the catalogue has a name for: (field, choice) -> (id, variant).

@@ -16,6 +16,7 @@ from mxref.check._compare import Comparison
 from mxref.check._factor import forgotten_factor
 from mxref.check._findings import SCALE_FIELDS, changes, choice_finding, fault_finding
 from mxref.check._problem import Problem, spread
+from mxref.check._scale_search import ScaleHypothesis, search_scales
 from mxref.check._stage import (
     ROUNDS,
     SAMPLE_LANES,
@@ -28,7 +29,6 @@ from mxref.check._stage import (
     worth_saying,
 )
 from mxref.check._witness import scale_witness
-from mxref.check.diagnose import ScaleHypothesis, search_scales
 from mxref.check.infer import scale_differences
 from mxref.check.places._stages import scale_places
 from mxref.check.report import Finding, Witness
@@ -139,16 +139,19 @@ def _scale_findings(
 
     def shown(without: ScaleHypothesis) -> tuple[float, int, Witness | None] | None:
         """What rests on one part of the hypothesis; None if it changes nothing."""
-        missed = ~left & scale_differences(stats, without.select(stats, fmt), given)
-        needed = wrong & missed
-        return (share(needed, wrong), stage.residual, witness(needed)) if missed.any() else None
-
-    def witness(needed: Bools) -> Witness | None:
-        blocks = np.flatnonzero(needed)
-        if not len(blocks):
+        codes = without.select(stats, fmt)
+        missed = ~left & scale_differences(stats, codes, given)
+        if not missed.any():
             return None
+        # A part may mend what another part breaks, where nothing differs from what was expected.
+        needed = missed & wrong
+        seen = witness(needed, expected) if needed.any() else witness(missed, codes)
+        return share(missed, wrong | missed), stage.residual, seen
+
+    def witness(needed: Bools, due: Bytes) -> Witness:
+        blocks = np.flatnonzero(needed)
         block, _ = problem.first(blocks, np.zeros_like(blocks))
-        return scale_witness(problem, block, int(expected[block]))
+        return scale_witness(problem, block, int(due[block]))
 
     for change in changes(best.policy, base, SCALE_FIELDS):
         rest = best.policy.replace(**{change[0]: change[2]})

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from mxref.check.diagnose import CodeModel
+from mxref.check._element_search import CodeModel
 from mxref.check.parts import Finding, Place
 from mxref.faults.decode import DecodeModel
 from mxref.faults.encoder import Bools

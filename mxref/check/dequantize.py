@@ -256,12 +256,13 @@ def _findings(
     def shown(without: DecodeHypothesis) -> tuple[float, int, Witness | None] | None:
         """What rests on one part of the hypothesis; None if it changes nothing."""
         missed = right & _differs(sample, target, without)
-        needed = wrong & missed
-        rows, lanes = np.nonzero(needed)
+        if not missed.any():
+            return None
         witness = None
+        rows, lanes = np.nonzero(missed & wrong)
         if len(rows):
             witness = _witness(problem, target, *problem.first(chosen[rows], lanes), base)
-        return (share(needed, wrong), residual, witness) if missed.any() else None
+        return share(missed, wrong | missed), residual, witness
 
     parts: list[tuple[Callable[..., Finding], tuple[Any, ...], DecodeHypothesis]] = []
     for change in changes(best.policy, base, _FIELDS):

@@ -115,7 +115,7 @@ def kernel(  # noqa: PLR0913  # options of a test bench, by keyword
     if input_dtype not in INPUT_DTYPES:
         raise ValueError(unknown_name("input type", input_dtype, INPUT_DTYPES))
     if not callable(fn):
-        raise TypeError(f"fn must be a function, got {type(fn).__name__}")
+        raise TypeError(f"fn must be a function, got {type(fn).__name__}{_by_name(fn)}")
     if layout and not op.endswith("_tensor"):
         raise TypeError(
             f"{', '.join(layout)}: only operations on tensors take it, and {op} is none"
@@ -141,6 +141,13 @@ def troubled(op: str, name: str, asked: Policy | None, trouble: Trouble) -> Repo
     nothing = Mismatches(0, 0, 0, 0)
     verdict = Verdict.UNEXPLAINED if trouble.kind == "nondeterministic" else Verdict.NOT_TESTABLE
     return Report(op, name, verdict, None, asked, (), nothing, trouble=trouble)
+
+
+def _by_name(fn: object) -> str:
+    """A hint for somebody who gives the name of a target."""
+    if not isinstance(fn, str):
+        return ""
+    return "; a target by its name is for `mxref conform`, or for mxref.check.identify"
 
 
 def _format(given: str | Fmt, op: str) -> tuple[str, tuple[Any, ...]]:

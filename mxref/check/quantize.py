@@ -15,6 +15,7 @@ from mxref.check._constant import FEWEST, constant_place
 from mxref.check._element_stage import judge_elements
 from mxref.check._elements import encode_given
 from mxref.check._findings import SCALE_FIELDS, choice_finding
+from mxref.check._joint import legal_policy
 from mxref.check._problem import Problem
 from mxref.check._scale_stage import judge_scales
 from mxref.check._stage import Stage
@@ -113,7 +114,6 @@ def _problem(x: Any, codes: Any, scales: Any, fmt: BlockFormat, axis: int) -> Pr
             f"scales have shape {shared.shape}; expected {expected}: one for each block of "
             f"{fmt.block_size} along axis {where} of {values.shape}"
         )
-    inputs.check_range(given, fmt.element.code_count, fmt.element.name)
     return Problem(values, given, shared, fmt, where)
 
 
@@ -129,6 +129,8 @@ def judge(op: str, problem: Problem, asked: Policy | None) -> Report:
     base = without_refusals(wanted)
     refused = base if base == wanted or not _refuses(problem, wanted) else wanted
     seen = compare(problem, base, MapBuilder.of(problem))
+    if not seen.clean:  # codes that are as they should be are in range, which saves a pass
+        inputs.check_range(problem.codes, problem.fmt.element.code_count, problem.fmt.element.name)
     if seen.clean and refused is base:
         notes = _silent_notes(problem, seen, base)
         report = Report(op, name, Verdict.CONFORMS, wanted, asked, (), total, tuple(notes))
@@ -141,13 +143,23 @@ def judge(op: str, problem: Problem, asked: Policy | None) -> Report:
     if refused is wanted:
         findings += _refusals(problem, wanted, base)
     verdict = _verdict(problem, stages, findings, found)
+    if verdict is not Verdict.CONFORMS_AS and not problem.lone and refused is base:
+        legal = legal_policy(problem, base, found, seen)
+        if legal is not None:
+            findings, verdict = _as_policy(problem, seen, base, legal)
+            stages, found = [], legal
+    same = constant_place(problem.codes) if seen.elements >= FEWEST else None
+    if same is not None and verdict is not Verdict.CONFORMS_AS:
+        stages = [Stage(base, residual=seen.elements, places=(same,))]
+        findings, verdict = [], Verdict.UNEXPLAINED
+    n_defects = sum(not finding.legal for finding in findings)
     profiles: tuple[str, ...] = ()
-    if verdict is not Verdict.DEFECT:
+    if verdict is not Verdict.DEFECT or n_defects > 1:
         profiles = _profiles(op, problem)
-    if verdict is Verdict.UNEXPLAINED and profiles:
+    if verdict is not Verdict.CONFORMS_AS and profiles:
         # A published implementation has all the bits: its choices say it better than a search.
         found = without_refusals(PROFILES[profiles[0]].policy)
-        findings, verdict = _as_profile(problem, seen, base, found)
+        findings, verdict = _as_policy(problem, seen, base, found)
         stages = []
     findings.sort(key=lambda f: (f.residual > 0, f.legal, -f.explains))
     notes = [note for stage in stages for note in stage.notes]
@@ -190,10 +202,10 @@ def _map(problem: Problem, seen: Comparison) -> MismatchMap | None:
     return MapBuilder.of_scales(problem, seen.bad_scales()).finish()
 
 
-def _as_profile(
+def _as_policy(
     problem: Problem, seen: Comparison, base: Policy, found: Policy
 ) -> tuple[list[Finding], Verdict]:
-    """One finding for each choice of a profile that shows in the data."""
+    """One finding for each choice of a policy that shows in the data."""
     first = _first(problem, seen, base)
     findings = []
     for field, (ours, theirs) in found.diff(base).items():
@@ -207,9 +219,6 @@ def _as_profile(
 
 def _stages(problem: Problem, base: Policy, seen: Comparison) -> list[Stage]:
     stages: list[Stage] = []
-    same = constant_place(problem.codes) if seen.elements >= FEWEST else None
-    if same is not None:
-        return [Stage(base, residual=seen.elements, places=(same,))]
     if seen.scales and seen.elements and not seen.own:
         # The elements are as they should be, so that the scale codes were spoilt afterwards.
         stored = judge_scales(problem, base, seen, only_faults=True)

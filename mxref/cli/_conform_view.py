@@ -254,6 +254,8 @@ def _witness_table(topic: Topic, outcome: Outcome) -> Table:
         table.add_column("scale")
     table.add_column(_short(outcome.target.name), style="cyan" if topic.is_legal else "red")
     reference = "ocp" if outcome.asked is None else "asked for"
+    if all(witness.stage == "dot" for _, witness in shown):
+        reference = "exact sum"
     table.add_column(reference, style="green")
     for row, witness in shown:
         given = _pair(witness.input_bits, witness.input_value)
@@ -314,8 +316,13 @@ def _tally(outcome: Outcome) -> str:
     reference = "ocp" if outcome.asked is None else outcome.asked.name
     failed = sum(row.report is None for row in outcome.rows)
     unclaimed = sum(map(_is_not_claimed, outcome.rows))
+    sums = sum(
+        r.kernel.op == "dot" and r.report is not None and r.report.verdict is Verdict.CONFORMS_AS
+        for r in outcome.rows
+    )
     counts = (
-        (outcome.count(Verdict.CONFORMS_AS), "under another legal policy"),
+        (outcome.count(Verdict.CONFORMS_AS) - sums, "under another legal policy"),
+        (sums, "with a sum that the standard leaves open"),
         (outcome.count(Verdict.DEFECT), "with a named defect"),
         (outcome.count(Verdict.UNEXPLAINED), "unexplained"),
         (outcome.count(Verdict.NOT_TESTABLE) - unclaimed, "not testable"),

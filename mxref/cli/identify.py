@@ -15,7 +15,7 @@ from mxref.cli._output import console, emit_json, fail, json_option, one_line_er
 
 if TYPE_CHECKING:
     from mxref.check.identify import Identification
-    from mxref.check.target import Kernel, Target
+    from mxref.check.target import Kernel, Target, TargetOptions
 
 __all__ = ["command"]
 
@@ -28,7 +28,28 @@ _WITH_FILES = {  # operation: the files that it needs, in the order of its argum
 }
 
 
-@click.command("identify")
+# A paragraph after \b keeps its line breaks.
+_HELP = """\
+Say which known implementations give the same bits as TARGET, or as given files.
+
+TARGET is named as for `mxref conform`: ml_dtypes, py:MODULE:FUNCTION, cmd:PROGRAM, .... It is
+run on a few inputs chosen to tell the profiles of `mxref profiles` apart, and on all that is
+designed for its operation. For each profile that does not fit, the first input that rules it
+out is shown.
+
+\b
+Files instead of a target, one code a byte, in the logical shape of the array:
+  quantize    --input x.npy --codes c.npy --scales s.npy --format mxfp4
+  dequantize  --codes c.npy --scales s.npy --output y.npy --format mxfp4
+  encode      --input x.npy --codes c.npy --format e4m3
+  decode      --codes c.npy --output y.npy --format e4m3
+
+Exit code 0: at least one profile gives every bit; of a target with several kernels, in all of
+them that it has. 1: none does. 2: could not run.
+"""
+
+
+@click.command("identify", help=_HELP)
 @click.argument("target", required=False)
 @click.option("--format", "format_name", help="Only this format; a function and files need it.")
 @click.option("--op", help="Only this operation: encode, decode, quantize or dequantize.")
@@ -39,7 +60,16 @@ _WITH_FILES = {  # operation: the files that it needs, in the order of its argum
 @click.option("--axis", default=-1, show_default=True, help="Axis along which given blocks lie.")
 @click.option("--block-size", type=int, help="Elements that share a scale; default 32.")
 @click.option(
-    "--input-dtype", type=click.Choice(INPUT_DTYPES), help="What the file of --input holds."
+    "--input-dtype",
+    type=click.Choice(INPUT_DTYPES),
+    help="What the file of --input holds; of a target, what it is given: float32 (the default), "
+    "bfloat16 or float16.",
+)
+@click.option(
+    "--arrays",
+    default="numpy",
+    show_default=True,
+    help="What a Python function is given: numpy, torch, jax or cupy; with a device: torch:cuda.",
 )
 @click.option(
     "--timeout",
@@ -65,27 +95,12 @@ def command(  # noqa: PLR0913  # click passes one argument an option
     axis: int,
     block_size: int | None,
     input_dtype: str | None,
+    arrays: str,
     timeout: float,
     no_isolate: bool,
     as_json: bool,
 ) -> None:
-    r"""Say which known implementations give the same bits as TARGET, or as given files.
-
-    TARGET is named as for `mxref conform`: ml_dtypes, py:MODULE:FUNCTION, cmd:PROGRAM, .... It is
-    run on a few inputs chosen to tell the profiles of `mxref profiles` apart, and on all that is
-    designed for its operation. For each profile that does not fit, the first input that rules it
-    out is shown.
-
-    \b
-    Files instead of a target, one code a byte, in the logical shape of the array:
-      quantize    --input x.npy --codes c.npy --scales s.npy --format mxfp4
-      dequantize  --codes c.npy --scales s.npy --output y.npy --format mxfp4
-      encode      --input x.npy --codes c.npy --format e4m3
-      decode      --codes c.npy --output y.npy --format e4m3
-
-    Exit code 0: at least one profile gives every bit; of a target with several kernels, in all of
-    them that it has. 1: none does. 2: could not run.
-    """
+    """Identify a target or files; `_HELP` is what users read."""
     files = {"input": input, "codes": codes, "scales": scales, "output": output}
     given = {name: path for name, path in files.items() if path is not None}
     if target is not None and given:
@@ -93,19 +108,21 @@ def command(  # noqa: PLR0913  # click passes one argument an option
     if target is None and not given:
         fail("give a target, or files with --input, --codes, --scales and --output")
     if target is None:
+        if arrays != "numpy":
+            fail("--arrays says what a target is given; files need none")
         found = [_identify_files(given, format_name, op, axis, block_size, input_dtype)]
         _finish(ctx, found[0].title, found, {}, as_json=as_json)
         return
     from mxref.check.target import TargetError, TargetOptions, load_target
 
-    options = TargetOptions(timeout=timeout, isolate=not no_isolate)
+    options = TargetOptions(timeout, arrays, not no_isolate, input_dtype or "float32")
     try:
         with _quiet_stdout():
             loaded = load_target(target, format_name, op, options)
     except TargetError as error:
         fail(str(error))
     with loaded:
-        found, errors = _identify_all(loaded, timeout)
+        found, errors = _identify_all(loaded, options)
     if not found:
         fail(f"{loaded.title}: {next(iter(errors.values()), 'it has no kernel to identify')}")
     _finish(ctx, loaded.title, found, errors, as_json=as_json)
@@ -144,7 +161,9 @@ def _load(name: str, path: Path, input_dtype: str | None) -> Any:
     return load_codes(path, "codes" if name == "codes" else "scale codes")
 
 
-def _identify_all(target: Target, timeout: float) -> tuple[list[Identification], dict[str, str]]:
+def _identify_all(
+    target: Target, options: TargetOptions
+) -> tuple[list[Identification], dict[str, str]]:
     """Identify every kernel; those that fail are told apart from those that nobody is like."""
     from mxref.check.identify import identify
     from mxref.check.target import TargetError
@@ -152,13 +171,14 @@ def _identify_all(target: Target, timeout: float) -> tuple[list[Identification],
 
     found: list[Identification] = []
     errors: dict[str, str] = {}
+    how: dict[str, Any] = {"timeout": options.timeout, "input_dtype": options.input_type}
     kernels = [kernel for kernel in target.kernels if kernel.op in OPERATIONS]
     with _status() as say:
         for kernel in kernels:
             say(kernel)
             try:
                 with _quiet_stdout():
-                    found.append(identify(target, kernel.format, kernel.op, timeout=timeout))
+                    found.append(identify(target, kernel.format, kernel.op, **how))
             except TargetError as error:
                 errors[f"{kernel.op} {kernel.format}"] = str(error)
     return found, errors

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mxref.faults.block import BlockModel, Quantizer
-from mxref.faults.encoder import Bytes, as_float64, round_to_float
+from mxref.faults.encoder import Bytes, Floats, as_float64, round_to_float
 from mxref.faults.scale import Selector
 from mxref.faults.stats import BlockStats
 from mxref.policy import Policy
 
-__all__ = ["block_variants", "second_scale"]
+__all__ = ["block_variants", "second_scale", "special_blocks"]
 
 _RULES = ("floor", "rceil", "ceil", "even")
 _BOUNDS = (1e-4, 1e-5, 1e-6, 1e-8, 1e-10, 1e-12, 1e-16, 1e-20, 1e-30, 1e-36, 1e-38)
@@ -62,7 +62,8 @@ def block_variants(policy: Policy) -> tuple[BlockModel, ...]:
         BlockModel(fault, f"under scale code 0 {how}", type("Lowest", (_UnderLowest,), flags))
         for fault, how, flags in _UNDER_LOWEST
     )
-    return (*own, *wide, *guarded, *lowest)
+    before = BlockModel("S14", _BEFORE_WRAP, _BeforeWrap)
+    return (*own, *wide, *guarded, *lowest, before)
 
 
 class _OwnScale(Quantizer):
@@ -103,23 +104,35 @@ class _GuardedDivisor(Quantizer):
 class _UnderLowest(Quantizer):
     """S14, S12: the lowest scale, a subnormal of float32, is not divided by as it is."""
 
-    stands_in: int | None = None  # the scale code that is divided by; None: every element is zero
-    keeps_sign = True
+    stands_in: int | None = None  # the scale code that is divided by; None: every element is +0
 
     def elements(self, x: npt.NDArray[np.generic], scales: Bytes, stats: BlockStats) -> Bytes:  # noqa: ARG002
         lowest = scales == 0
-        if self.stands_in is not None:
-            return self.encode(x, np.where(lowest, self.stands_in, scales).astype(np.uint8))
-        zero = np.copysign(0.0, as_float64(x)) if self.keeps_sign else np.zeros(x.shape)
-        return self.encode(np.where(lowest[:, None], zero.astype(x.dtype), x), scales)
+        if self.stands_in is None:
+            return np.where(lowest[:, None], 0, self.encode(x, scales)).astype(np.uint8)
+        return self.encode(x, np.where(lowest, self.stands_in, scales).astype(np.uint8))
 
 
-_UNDER_LOWEST: tuple[tuple[str, str, dict[str, int | bool]], ...] = (
+_UNDER_LOWEST: tuple[tuple[str, str, dict[str, int]], ...] = (
     ("S14", "divided by 2^-126", {"stands_in": 1}),
-    ("S14", "not divided", {"stands_in": 127}),
-    ("S12", "all elements are zeros of their signs", {}),
-    ("S12", "all elements are +0", {"keeps_sign": False}),
+    # What is so small and is not divided vanishes, but for its sign.
+    ("S14", "not divided, or flushed to a zero of its sign", {"stands_in": 127}),
+    ("S12", "all elements are +0", {}),
 )
+
+_BEFORE_WRAP = "divided by the scale before its code wrapped"
+
+
+class _BeforeWrap(Quantizer):
+    """S14: the code that is stored wrapped modulo 256, the exponent that is divided by did not."""
+
+    def elements(self, x: npt.NDArray[np.generic], scales: Bytes, stats: BlockStats) -> Bytes:
+        exponent = Selector(self.fmt, self.policy).exponent(np.where(stats.amax > 0, stats.amax, 1))
+        code = exponent + 127
+        wrapped = ((code < 0) | (code > 0xFE)) & ((code & 0xFF) == scales) & stats.is_normal
+        quotient = np.ldexp(as_float64(x), -np.where(wrapped, exponent, 0)[:, None])
+        own = self.encode(quotient, np.full_like(scales, 127))
+        return np.where(wrapped[:, None], own, self.encode(x, scales))
 
 
 class _WideQuotient(Quantizer):
@@ -171,3 +184,64 @@ class _SecondScale(Quantizer):
             product = np.where(np.isfinite(wide), np.abs(wide) * self.factor, 0.0)
             single = np.copysign(round_to_float(product, "float32"), wide)
         return self.encode(np.where(np.isfinite(wide), single, wide), scales)
+
+
+# --- blocks that hold NaN or infinity ---------------------------------------------------------
+
+
+def special_blocks(x: npt.NDArray[np.generic], given: Bytes) -> tuple[BlockModel, ...]:
+    """S11: codes that say nothing of the numbers beside NaN or infinity, as the data show them.
+
+    The second model has the scale that wraps as well: an exponent that leaves its range does both.
+
+    Parameters
+    ----------
+    x, given : ndarray, shape (n, k)
+        Blocks whose stored scale is none of NaN, and their codes.
+
+    Examples
+    --------
+    >>> x = np.array([[np.nan, 1, 2, 3, 4, 5, 6, 7, -8]])
+    >>> special_blocks(x, np.uint8([[126] * 8 + [254]]))[0].detail
+    'in a block of NaN or infinity every code is 0x7e or 0xfe'
+    >>> special_blocks(x, np.uint8([[126, 1, 2, 3, 4, 5, 6, 7, 8]]))
+    ()
+    """
+    wide = as_float64(x)
+    rows = ~np.isfinite(wide).all(1)
+    sort, codes = _sort(wide[rows]), given[rows]
+    if len(np.unique(np.abs(wide[rows][sort // 2 == 1]))) < _DIFFERENT:
+        return ()  # too few numbers to say that they do not matter
+    table = np.full(8, -1)
+    for one in np.unique(sort):
+        found = np.unique(codes[sort == one])
+        if len(found) > 1:
+            return ()
+        table[one] = found[0]
+    names = " or ".join(f"0x{code:02x}" for code in np.unique(table[table >= 0]))
+    detail = f"in a block of NaN or infinity every code is {names}"
+    alone = type("Special", (_SpecialBlocks,), {"table": table})
+    both = type("Both", (_SpecialBlocks, _BeforeWrap), {"table": table})
+    return (
+        BlockModel("S11", detail, alone),
+        BlockModel("S14", f"{_BEFORE_WRAP}; {detail}", both),
+    )
+
+
+_DIFFERENT = 3
+
+
+def _sort(x: Floats) -> npt.NDArray[np.intp]:
+    """Twice 0 for zeros, 1 for numbers, 2 for infinities, 3 for NaN; 1 more for negative ones."""
+    kind = np.select([np.isnan(x), np.isinf(x), x != 0], [3, 2, 1], 0)
+    return np.asarray(2 * kind + np.signbit(x), np.intp)
+
+
+class _SpecialBlocks(Quantizer):
+    table: npt.NDArray[np.int64] = np.full(8, -1)
+
+    def elements(self, x: npt.NDArray[np.generic], scales: Bytes, stats: BlockStats) -> Bytes:
+        constant = self.table[_sort(as_float64(x))]
+        special = (stats.has_nan | stats.has_inf)[:, None] & (constant >= 0)
+        rest = super().elements(x, scales, stats)
+        return np.where(special, constant, rest).astype(np.uint8)

@@ -25,6 +25,14 @@ class _PositiveZero(Decoder):
         return np.where(small, 0.0, table)
 
 
+class _UnsignedZero(Decoder):
+    """E19: the code of -0 is decoded as +0, by a table of integers for instance."""
+
+    def elements(self) -> Floats:
+        table = super().elements()
+        return np.where(table == 0, 0.0, table)
+
+
 class _HalfScale(Decoder):
     """D12: the scale passes through float16: below 2^-24 it is zero, from 2^16 on infinity."""
 
@@ -58,4 +66,5 @@ def decode_variants(fmt: ElementFormat | None) -> tuple[DecodeModel, ...]:
         keeps = type("Keeps", (_PositiveZero,), {"keeps_zero": True})
         models.append(DecodeModel("D8", "to +0, and -0 as well", _PositiveZero))
         models.append(DecodeModel("D8", "to +0, -0 is kept", keeps))
+        models.append(DecodeModel("E19", "its code is decoded as +0", _UnsignedZero))
     return tuple(models)

@@ -7,15 +7,19 @@ has a parameter that is read off the data.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mxref.faults.decode import element_table
 from mxref.faults.element import ElementModel
 from mxref.faults.encoder import Bytes, Encoder, Floats, Ints, Lanes
 from mxref.formats import ElementFormat, Kind
 
 __all__ = ["boundary_model", "element_variants", "nan_model"]
+
+_UNIT_SCALE = 127
 
 
 class _RoundedFirst(Encoder):
@@ -40,19 +44,19 @@ class _RoundedFirst(Encoder):
 class _NanAboveTop(Encoder):
     """E14: beyond the top binade a fraction that is not zero is taken for that of NaN.
 
-    The test sees the number rounded to the mantissa of the element; at `limit` it stops, where the
-    next wider exponent field ends.
+    The test sees the number rounded to the mantissa of the element. Above the exponent `last`,
+    where the next wider exponent field ends, it stops.
     """
 
-    limit = 2.0**16
+    last = 15
     signed = True
 
     def overflow(self, lanes: Lanes) -> None:
         m = self.fmt.mantissa_bits
         above = lanes.code >= (self.fmt.emax + 1 - self.fmt.emin + 1) << m
         fraction = (lanes.code & ((1 << m) - 1)) != 0
-        value = np.ldexp(1.0, (lanes.code >> m) + self.fmt.emin - 1)
-        hit = above & fraction & (value < self.limit) & ~lanes.inf & ~lanes.nan
+        below = lanes.code >> m <= self.last - self.fmt.emin + 1
+        hit = above & fraction & below & ~lanes.inf & ~lanes.nan
         super().overflow(lanes)
         if self.signed:  # the code behind the largest number is NaN
             lanes.code = np.where(hit, self.fmt.max_magnitude + 1, lanes.code)
@@ -131,9 +135,9 @@ class _MaskedShift(Encoder):
         low = (lanes.magnitude > 0) & (exponent < self.fmt.emin)
         count = np.maximum(self.fmt.emin - exponent, 0) + (23 - m if self.whole else 0)
         lost = np.where(low, count // self.width * self.width, 0)
-        steps = np.ldexp(lanes.magnitude, m - self.fmt.emin + lost)
-        whole = np.floor(steps)
         hit = lost > 0
+        steps = np.ldexp(np.where(hit, lanes.magnitude, 0.0), m - self.fmt.emin + lost)
+        whole = np.floor(steps)
         kept = np.where(hit, whole, 0.0).astype(np.int64)
         lanes.kept = np.where(hit, kept, lanes.kept)
         lanes.rest = np.where(hit, np.where(hit, steps, 0.0) - kept, lanes.rest)
@@ -151,6 +155,29 @@ class _Boundaries(Encoder):
         return np.where(tie, 2 * below + 1 - code, code)
 
 
+class _ByDistance(Encoder):
+    """E13: the code whose value times the scale is nearest, by distances in float32.
+
+    The first of equals wins, so that -0 does not occur. A product that overflows is infinitely
+    far; beside a much larger number all distances are alike, and the code is 0.
+    """
+
+    def encode(self, x: npt.NDArray[Any], scale_codes: npt.NDArray[Any] | None = None) -> Bytes:
+        codes = np.asarray(_UNIT_SCALE if scale_codes is None else scale_codes)
+        exponent = codes.astype(np.int64) - _UNIT_SCALE
+        with np.errstate(all="ignore"):
+            number = np.asarray(x).astype(np.float32)
+            nearest = np.full(number.shape, np.inf, np.float32)
+            found = np.zeros(number.shape, np.uint8)
+            for code, value in enumerate(element_table(self.fmt)):
+                distance = np.abs(number - np.ldexp(value, exponent).astype(np.float32))
+                # As in argmin, a NaN is nearer than all numbers.
+                nearer = (distance < nearest) | (np.isnan(distance) & ~np.isnan(nearest))
+                found = np.where(nearer, np.uint8(code), found)
+                nearest = np.where(nearer, distance, nearest)
+        return found
+
+
 def element_variants(fmt: ElementFormat) -> tuple[ElementModel, ...]:
     """The further variants that can show in a format.
 
@@ -158,7 +185,7 @@ def element_variants(fmt: ElementFormat) -> tuple[ElementModel, ...]:
     --------
     >>> from mxref.formats import element_format
     >>> [model.id for model in element_variants(element_format("e2m1"))]
-    ['E9', 'E24', 'E24', 'E11', 'E11', 'E11', 'E11', 'E17']
+    ['E9', 'E24', 'E24', 'E11', 'E11', 'E11', 'E11', 'E13', 'E17']
     """
     models = list(_of_float(fmt) if fmt.kind is Kind.FLOAT else _of_integer())
     models.append(ElementModel("E17", "of either sign to +0", _InfPlusZero))
@@ -182,6 +209,8 @@ def _of_float(fmt: ElementFormat) -> Iterator[ElementModel]:
         yield ElementModel("E14", detail, _NanAboveTop)
         unsigned = type("Unsigned", (_NanAboveTop,), {"signed": False})
         yield ElementModel("E14", f"{detail}, without its sign", unsigned)
+    if not fmt.is_fp8:  # a search of the table, which is too long for FP8
+        yield ElementModel("E13", "nearest by float32 distances, the first of equals", _ByDistance)
     if fmt.has_inf:
         yield ElementModel("E14", "infinity out of a carry, larger ones saturate", _CarryToInf)
 

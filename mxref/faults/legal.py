@@ -127,7 +127,7 @@ def alternatives(base: Policy, field: str) -> list[str]:
 
 
 def require_judgeable(policy: Policy) -> None:
-    """Refuse a policy under which codes cannot be judged yet (OP-ELEM-STOCHASTIC, OP-SCALE-RULE).
+    """Refuse a policy under which codes alone cannot be judged (OP-ELEM-STOCHASTIC, OP-SCALE-RULE).
 
     Raises
     ------
@@ -141,12 +141,23 @@ def require_judgeable(policy: Policy) -> None:
         ...
     ValueError: scale_rule=mse cannot be judged by a check yet: convert with mxref.quantize under \
 this policy and compare the codes
+    >>> require_judgeable(Policy(rounding="stochastic-a"))
+    Traceback (most recent call last):
+        ...
+    ValueError: rounding=stochastic-a cannot be judged by codes alone: give the random bits to \
+mxref.check.encode_stochastic; without them judge by statistics, a function with \
+mxref.check.stochastic, codes with mxref.check.stochastic_data
     """
-    for field, function in (("scale_rule", "mxref.quantize"), ("rounding", "mxref.encode")):
-        value = getattr(policy, field).value
-        if value in _NOT_JUDGED:
-            bits = " and the same random bits" if value.startswith("stochastic") else ""
-            raise ValueError(
-                f"{field}={value} cannot be judged by a check yet: convert with {function} under "
-                f"this policy{bits} and compare the codes"
-            )
+    rule, rounding = policy.scale_rule.value, policy.rounding.value
+    if rule in _NOT_JUDGED:
+        bits = " and the same random bits" if rule.startswith("stochastic") else ""
+        raise ValueError(
+            f"scale_rule={rule} cannot be judged by a check yet: convert with mxref.quantize under "
+            f"this policy{bits} and compare the codes"
+        )
+    if rounding in _NOT_JUDGED:
+        raise ValueError(
+            f"rounding={rounding} cannot be judged by codes alone: give the random bits to "
+            "mxref.check.encode_stochastic; without them judge by statistics, a function with "
+            "mxref.check.stochastic, codes with mxref.check.stochastic_data"
+        )

@@ -8,20 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mxref.faults._logarithm import floor_log2_float32
-from mxref.faults.e8m0 import FULL_MASK, masked_bits
-from mxref.faults.encoder import Bytes, Floats, Ints, round_to_float
+from mxref.faults.e8m0 import FULL_MASK, CastModel, E8M0Cast, masked_bits
+from mxref.faults.encoder import Bytes, Floats, Ints, as_float64, round_to_float
 from mxref.faults.scale import ScaleModel, Selector, split
 from mxref.faults.scale_models import constant_model
 from mxref.faults.stats import BlockStats
 from mxref.formats import BlockFormat
 
-__all__ = ["mask_models", "scale_faults_seen", "scale_variants", "second_scale_of_amax"]
+__all__ = [
+    "mask_models",
+    "minus_infinity_model",
+    "scale_faults_seen",
+    "scale_variants",
+    "second_scale_of_amax",
+]
 
 _SHIFTS = (-1, 1, -2, 2, -3, 3)
+_TINY = 2.0**-100  # beyond that it is a rule, not the end of the range
 _BOUNDS = (1e-4, 1e-5, 1e-6, 1e-8, 1e-10, 1e-12, 1e-16, 1e-20, 1e-30, 1e-36, 1e-38)
 
 
@@ -250,7 +259,7 @@ class _Signed(Selector):
 
 
 def scale_faults_seen(stats: BlockStats, given: Bytes, fmt: BlockFormat) -> tuple[ScaleModel, ...]:
-    """S8 with the masks, and S11 with the codes of NaN and infinity, that the data show.
+    """S8 with the masks, and S11 with the codes at the ends, that the data show.
 
     Parameters
     ----------
@@ -260,7 +269,7 @@ def scale_faults_seen(stats: BlockStats, given: Bytes, fmt: BlockFormat) -> tupl
         Emitted scale codes.
     fmt : BlockFormat
     """
-    found = list(_constants_seen(stats, given))
+    found = [*_constants_seen(stats, given), *_lowest_seen(stats, given)]
     usable = stats.is_normal & (given > 1) & (given < 0xFD)
     amax, code = stats.amax[usable], given[usable].astype(np.int64) - 127
     if len(amax):
@@ -278,3 +287,64 @@ def _constants_seen(stats: BlockStats, given: Bytes) -> Iterator[ScaleModel]:
         codes = np.unique(given[where])
         if len(codes) == 1 and codes[0] != 0xFF:
             yield constant_model(what, int(codes[0]), f"0x{int(codes[0]):02x}", of_nan=of_nan)
+    both = np.unique(given[stats.has_nan | stats.has_inf])
+    if len(both) == 1 and both[0] != 0xFF and stats.has_nan.any() and only_inf.any():
+        cls = type("Special", (_Special,), {"code": int(both[0])})
+        detail = f"NaN and infinity in a block give 0x{int(both[0]):02x}"
+        yield ScaleModel("S11", detail, cls, keeps_rule=True)
+
+
+class _Special(Selector):
+    """S11: one code for every block that holds NaN or infinity."""
+
+    code = 0
+
+    def select(self, stats: BlockStats) -> Bytes:
+        special = stats.has_nan | stats.has_inf
+        return np.where(special, self.code, super().select(stats)).astype(np.uint8)
+
+
+def _lowest_seen(stats: BlockStats, given: Bytes) -> Iterator[ScaleModel]:
+    """S11: one code for every amax up to a bound, where a quotient has become 0, say."""
+    where = stats.is_normal & (stats.amax < _TINY)
+    amax, code = stats.amax[where], given[where]
+    if not len(amax):
+        return
+    least = code[amax.argmin()]
+    others = amax[code != least]
+    bound = float(amax[amax < others.min()].max(initial=0.0) if len(others) else amax.max())
+    if bound and least:  # 0 is the right code down there
+        cls = type("UpTo", (_UpTo,), {"bound": bound, "code": int(least)})
+        detail = f"amax up to {bound:.9g} gives 0x{int(least):02x}"
+        yield ScaleModel("S11", detail, cls, keeps_rule=True)
+
+
+class _UpTo(Selector):
+    bound = 0.0
+    code = 0
+
+    def select(self, stats: BlockStats) -> Bytes:
+        low = stats.is_normal & (stats.amax <= self.bound)
+        return np.where(low, self.code, super().select(stats)).astype(np.uint8)
+
+
+# --- a lone scale -----------------------------------------------------------------------------
+
+
+def minus_infinity_model(code: int) -> CastModel:
+    """S11 of the cast to E8M0, with the code that the data show for minus infinity.
+
+    Examples
+    --------
+    >>> minus_infinity_model(0xFE).detail
+    'minus infinity gives 0xfe'
+    """
+    cls = type("MinusInfinity", (_MinusInfinity,), {"code": code})
+    return CastModel("S11", f"minus infinity gives 0x{code:02x}", cls)
+
+
+class _MinusInfinity(E8M0Cast):
+    code = 0xFE
+
+    def encode(self, x: npt.NDArray[Any]) -> Bytes:
+        return np.where(np.isneginf(as_float64(x)), self.code, super().encode(x)).astype(np.uint8)

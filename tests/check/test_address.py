@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mxref.check import TargetError
-from mxref.check.tensor._dictionary import SCALE_ORDERS, Plane, places, wrong_scale_orders
+from mxref.check.tensor._dictionary import SCALE_ORDERS, Plane, places
+from mxref.check.tensor._mistakes import wrong_scale_orders
 from mxref.check.tensor.address import address_map
 from mxref.vectors import storage
 

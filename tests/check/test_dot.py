@@ -491,6 +491,10 @@ def test_rows_that_do_not_fit():
         dot(ca, sa, cb, sb, d[:3], "mxfp4")
     with pytest.raises(ValueError, match="k is 500"):
         dot(ca, sa, cb, sb, d, "mxfp4", k=500)
+    with pytest.raises(ValueError, match="codes_a and scales_a exchanged"):
+        dot(sa, ca, cb, sb, d, "mxfp4")
+    with pytest.raises(ValueError, match="codes_b and scales_b exchanged"):
+        dot(ca, sa, sb, cb, d, "mxfp4")
     with pytest.raises(ValueError, match="range"):
         dot(ca + 16, sa, cb, sb, d, "mxfp4")
     assert dot(ca[:0], sa[:0], cb[:0], sb[:0], d[:0], "mxfp4").verdict == "not-testable"

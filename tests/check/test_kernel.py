@@ -334,6 +334,10 @@ def test_arguments_that_do_not_exist():
         check_kernel(mxfp4, "mxfp4", level="cor")
     with pytest.raises(ValueError, match="did you mean 'ocp'"):
         check_kernel(mxfp4, "mxfp4", policy="opc")
+    with pytest.raises(TypeError, match="got str; a target by its name is for `mxref conform`"):
+        check_kernel("py:mine:quantize", "mxfp4")
+    with pytest.raises(TypeError, match=r"fn must be a function, got int$"):
+        check_kernel(3, "mxfp4")
     with pytest.raises(TypeError, match="fn must be a function"):
         check_kernel("mxfp4", "mxfp4")
 

@@ -29,7 +29,7 @@ from mxref.check.parts import (
     Witness,
 )
 from mxref.check.render import FORMATS, render
-from mxref.check.render._words import percent, visible
+from mxref.check.render._words import answer, counts, meaning, percent, todo, visible
 from mxref.check.render.bits import bit_rows, fields
 from mxref.check.render.jsonlines import schema
 from mxref.check.render.maps import lane_letters, lane_svg, map_letters, map_svg
@@ -37,6 +37,7 @@ from mxref.check.render.markdown import escaped
 from mxref.check.render.run import Entry, Result, Run
 from mxref.check.render.terminal import styled
 from mxref.check.report import Report
+from mxref.policy import get_policy
 
 EVIL = (
     "<script>alert(1)</script><img src=x onerror=y>|`x`\x1b[31m\x00\x9b\ufffe\u202e@me *b* ]]> "
@@ -584,3 +585,56 @@ def test_wrong_entries_come_first(run):
     assert re.search(
         '<details class="card"><summary>[^/]*</span></summary><div id="check-6">', shown
     )
+
+
+# --- sums and draws -------------------------------------------------------------------------------
+
+
+def of_sums(verdict, wrong, asked=None, op="dot"):
+    return Report(op, "mxfp4-mxfp4", verdict, None, asked, (), Mismatches(0, wrong, 0, 8))
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        (of_sums(Verdict.CONFORMS, 0), "0 of 8 results differ from the exact sum"),
+        (of_sums(Verdict.CONFORMS_AS, 0), "0 of 8 results lie outside what a sum in float32"),
+        (of_sums(Verdict.DEFECT, 2, op="matmul"), "2 of 8 (25 %) results lie outside what"),
+        (
+            of_sums(Verdict.CONFORMS, 0, get_policy()),
+            "0 of 8 results differ from the sum that is cl",
+        ),
+        (of_sums(Verdict.DEFECT, 8, get_policy()), "8 of 8 (100 %) results differ from the exact"),
+        (of_sums(Verdict.CONFORMS, 0, op="stochastic"), "0 of 8 codes are neither neighbour"),
+        (of_sums(Verdict.DEFECT, 4, op="encode"), "4 of 8 (50 %) elements, against ocp"),
+        (
+            of_sums(Verdict.DEFECT, 4, op="encode_stochastic"),
+            "4 of 8 (50 %) elements, against ocp:rounding=stochastic-a",
+        ),
+    ],
+)
+def test_what_was_compared_is_said(report, said):
+    assert counts(report).startswith(said)
+    assert said[:20] in str(report)
+    if report.op in ("dot", "matmul", "stochastic"):
+        assert "ocp" not in counts(report)
+
+
+def test_no_more_is_said_than_was_judged():
+    draws = of_sums(Verdict.CONFORMS, 0, op="stochastic")
+    assert meaning(draws) == "no statistical test failed"
+    open_sum = of_sums(Verdict.CONFORMS_AS, 0)
+    assert "bit" not in meaning(open_sum)
+    assert answer(open_sum) == "yes: the standard leaves it open"
+    refused = of_sums(Verdict.CONFORMS_AS, 0, get_policy(), "stochastic")
+    assert not any("None" in step for step in todo(refused))
+    assert "every bit" in meaning(of_sums(Verdict.CONFORMS, 0, op="encode"))
+    for form in FORMATS:
+        assert "every bit" not in render(Run.of(draws), form)
+
+
+def test_known_random_bits_are_compared_with_a_stochastic_policy():
+    x, random = np.full(4, 1.25, np.float32), np.arange(4, dtype=np.uint32) << 14
+    report = check.encode_stochastic(x, random, np.uint8([2, 2, 2, 2]), "e2m1")
+    assert report.op == "encode_stochastic"
+    assert counts(report) == "2 of 4 (50 %) elements, against ocp:rounding=stochastic-a"

@@ -327,3 +327,56 @@ def test_little_data_say_what_is_missing():
     assert report.verdict == "conforms"
     assert any("4,095 more" in gap.needs for gap in report.gaps)
     assert stochastic_data(np.float32([1.0]), np.uint8([2]), "e2m1").verdict == "not-testable"
+
+
+# --- one draw for several neighbours ----------------------------------------------------------
+
+
+def drawn_once(fmt, size, seed=1):
+    """A correct rounding whose random number is shared by each group of neighbours."""
+    rng = np.random.default_rng(seed)
+
+    def convert(x):
+        few = rng.integers(0, MOST + 1, -(-x.size // size), np.uint32)
+        random = np.repeat(few, size)[: x.size]
+        return mxref.encode(x, fmt, policy="ocp:rounding=stochastic-a", random=random)
+
+    return convert
+
+
+@pytest.mark.parametrize("fmt", ["e2m1", "e4m3"])
+@pytest.mark.parametrize("size", [3, 4, 8, 16, 32, 96, 1024])
+def test_one_draw_for_a_group_of_neighbours_is_shared_bits(fmt, size):
+    report = stochastic(drawn_once(fmt, size), fmt)
+    assert report.verdict == "defect", report
+    (finding,) = report.findings  # no wrong weight beside it
+    named = (finding.id, finding.detail, finding.residual)
+    assert named == ("R2", f"one random number for each {size:,} neighbours", 0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_draw_for_each_element_is_none_for_a_group(seed):
+    assert stochastic(drawn_once("e2m1", 1, seed), "e2m1").ok
+
+
+def test_a_group_that_starts_elsewhere_is_not_called_certain():
+    """Groups of 32 behind 5 elements: dependent, but no group from 0 on is of one number."""
+    convert = drawn_once("e2m1", 32)
+    report = stochastic(lambda x: convert(np.concatenate([x[:27], x]))[27:], "e2m1")
+    assert not report.ok
+    assert "one random number for each 32" not in report.findings[0].detail
+
+
+def test_what_statistics_leave_over_is_a_count_of_draws():
+    """Half of all draws go up, wherever they lie: thousands are too many or too few."""
+    rng = np.random.default_rng(5)
+
+    def half(x):
+        up = rng.integers(0, 2, x.shape).astype(bool)
+        low = mxref.encode(x, "e2m1", policy="ocp:rounding=toward-zero")
+        exact = mxref.decode(low, "e2m1") == x
+        return np.where(up & ~exact & (np.abs(x) < 6), low + 1, low).astype(np.uint8)
+
+    first = stochastic(half, "e2m1").findings[0]
+    assert (first.id, first.detail) == ("R1", "each neighbour half of the time")
+    assert first.residual > 100

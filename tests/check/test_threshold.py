@@ -164,6 +164,17 @@ def test_positions_are_those_of_the_survey(name):
         assert start == bits(theta) + (side == "exclusive")
 
 
+def test_rules_are_said_in_words():
+    floor = rule_of("mxfp4", naive.floor_exponent)
+    assert floor.found.startswith("the code changes at powers of two only: floor (as in ocp")
+    above = rule_of("mxfp4", lambda f, amax: naive.floor_exponent(f, amax) + 4)
+    assert above.found.startswith("the code changes at powers of two only, always +4 against floor")
+    below = rule_of("mxfp4", stepping(lambda m: m >= 1.3125, -1, 0)).found
+    assert (
+        "theta = 1.3125 exactly (0x3FA80000), inclusive (codes: floor - 1 before it, floor" in below
+    )
+
+
 def test_a_wrong_bias_is_a_shift_of_a_rule():
     found = rule_of("mxfp8_e4m3", lambda f, amax: naive.ceil_of_quotient(f, amax) - 2)
     assert found.name == "S6"
@@ -561,3 +572,46 @@ def test_lone_elements():
     assert "ties away from zero" in found["rounding"].found + found["rounding"].name.replace(
         "nearest-away", "ties away from zero"
     )
+
+
+# --- codes that depend on more than the number ----------------------------------------------------
+
+
+def rounding_of(encode, fmt="e4m3"):
+    return {i.what: i for i in element_thresholds(encode, fmt)}
+
+
+def test_codes_that_depend_on_the_place_are_no_list_of_gaps():
+    def by_place(x):
+        codes = mxref.encode(x, "e4m3")
+        codes[3::4] ^= 1  # one lane of four has a bad bit
+        return codes
+
+    found = rounding_of(by_place)
+    assert len(found["rounding"].found) < 200
+    assert "they depend on something else than the number" in found["rounding"].found
+    assert "the codes depend on something else than the number" in found["overflow"].found
+
+
+def test_codes_that_are_all_off_give_one_example():
+    def one_more(x):
+        codes = mxref.encode(x, "e4m3")
+        return codes + (codes & 0x7F < 0x7E).astype(np.uint8)
+
+    found = rounding_of(one_more)["rounding"].found
+    assert found.startswith("no single step in 250 of 252 gaps between neighbouring values, such ")
+    assert len(found) < 250
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ("keep", "keeps its sign (-0 and -2^-126 give 0x80): keep"),
+        ("drop", "loses its sign (-0 and -2^-126 give 0x00): drop"),
+        ("drop-input", "loses its sign, but an underflow keeps it (-0 gives 0x00, -2^-126 gives "),
+    ],
+)
+def test_what_becomes_of_negative_zero_is_said_in_words(choice, words):
+    found = rounding_of(lambda x: mxref.encode(x, "e4m3", f"ocp:neg_zero={choice}"))
+    assert found["negative zero"].found.startswith(words)
+    assert found["negative zero"].name == choice

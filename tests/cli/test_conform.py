@@ -186,6 +186,10 @@ KERNELS = """
     def decode(codes):
         return mxref.decode(codes, "e2m1")
 
+    def dot(codes_a, scales_a, codes_b, scales_b):
+        a, b = (mxref.dequantize(*p, "mxfp4") for p in ((codes_a, scales_a), (codes_b, scales_b)))
+        return (a * b).sum(axis=1, dtype=np.float32)
+
     number = 3
 """
 
@@ -254,3 +258,46 @@ def test_bad_formats(fails):
     assert "did you mean 'encode'" in fails(*ML_DTYPES, "--op", "encod")
     assert "no kernel for" in fails(*ML_DTYPES, "--op", "encode", "--format", "int8")
     assert "did you mean 'ocp'" in fails(*ML_DTYPES, "--policy", "opc")
+
+
+@pytest.mark.usefixtures("here")
+def test_wishes_that_no_check_can_meet(fails):
+    tensors = ("conform", "py:mine:good", "--format", "mxfp4", "--op", "quantize_tensor")
+    assert "packing" in fails(*tensors, "--packing", "nibble")
+    assert "did you mean '128x4'" in fails(*tensors, "--scale-layout", "128x5")
+    random = ("conform", "py:mine:good", "--format", "mxfp4")
+    said = fails(*random, "--policy", "ocp:rounding=stochastic-a")
+    assert "mxref.check.encode_stochastic" in said
+
+
+@pytest.mark.usefixtures("here")
+def test_a_bug_of_ours_does_not_read_as_the_target_s(invoke, monkeypatch):
+    def broken(*_, **__):
+        raise ValueError("operands could not be broadcast together")
+
+    monkeypatch.setattr("mxref.check._drive.Drive.run", broken)
+    result = invoke("conform", "py:mine:good", "--format", "mxfp4", "--no-isolate")
+    assert result.exit_code == 2
+    assert "internal error" in result.stderr
+    assert "mine.good" not in result.stderr
+
+
+@pytest.mark.usefixtures("here")
+def test_level_smoke_lists_no_gaps(invoke):
+    smoke = ("conform", "py:mine:good", "--format", "mxfp4", "--level", "smoke", "--no-isolate")
+    result = invoke(*smoke)
+    assert result.exit_code == 0, result.output
+    assert "level smoke tries easy values only, level core the rest" in " ".join(
+        result.stdout.split()
+    )
+    assert "smallest input" not in result.stdout
+    gaps = json.loads(invoke(*smoke, "--json").stdout)["kernels"][0]["report"]["gaps"]
+    assert len(gaps) == 1
+
+
+@pytest.mark.usefixtures("here")
+def test_a_sum_is_compared_with_the_exact_sum(invoke):
+    result = invoke("conform", "py:mine:dot", "--format", "mxfp4", "--op", "dot", "--no-isolate")
+    assert result.exit_code == 0, result.output
+    assert "exact sum\n" in result.stdout
+    assert "1 with a sum that the standard leaves open." in result.stdout

@@ -138,3 +138,49 @@ def test_what_cannot_be_run_is_one_line(identify, arguments, said):
     assert said in result.stderr
     assert result.stderr.count("\n") == 1
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("isolated", [(), ("--no-isolate",)])
+def test_a_function_of_bfloat16(identify, module, isolated):
+    target = module(
+        "bfloat16_kernel",
+        "def q(x):\n"
+        "    assert x.dtype == 'bfloat16', x.dtype\n"
+        "    return mxref.quantize(x, 'mxfp4', policy='mlx')\n",
+    )
+    how = (target, "--format", "mxfp4", "--json", *isolated)
+    result = identify(*how, "--input-dtype", "bfloat16")
+    assert result.exit_code == 0, result.output
+    names = [m["name"] for m in json.loads(result.stdout)["kernels"][0]["matches"]]
+    assert names == ["mlx"]
+    assert "AssertionError: float32" in identify(*how).stderr
+    assert "unknown input type 'float64'" in identify(*how, "--input-dtype", "float64").stderr
+
+
+def test_a_function_of_other_arrays(identify, module):
+    text = "def q(x):\n    return mxref.quantize(x.numpy(), 'mxfp4', policy='mlx')\n"
+    target = module("torch_kernel", text)
+    how = (target, "--format", "mxfp4", "--no-isolate")
+    refused = identify(*how, "--arrays", "troch")
+    assert refused.exit_code == 2
+    assert "did you mean 'torch'" in refused.stderr
+    pytest.importorskip("torch")
+    assert identify(*how, "--arrays", "torch").exit_code == 0
+
+
+def test_arrays_are_for_targets(identify):
+    files = ("--codes", "c.npy", "--output", "y.npy", "--format", "e4m3")
+    result = identify(*files, "--arrays", "torch")
+    assert result.exit_code == 2
+    assert "files need none" in result.stderr
+
+
+def test_profiles_without_the_operation_are_said(identify):
+    result = identify("ml_dtypes", "--format", "e5m2", "--op", "encode")
+    assert "Profiles that have no encode e5m2: " in result.stdout
+
+
+def test_help_keeps_its_lines(identify):
+    shown = identify("--help").stdout
+    assert "\\b" not in shown
+    assert "\n    decode      --codes c.npy --output y.npy --format e4m3\n" in shown

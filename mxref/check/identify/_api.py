@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from numpy.typing import ArrayLike
 
 from mxref._suggest import unknown_name
 from mxref.check._call import Caller
+from mxref.check._drive import INPUT_DTYPES
 from mxref.check._guard import GuardedKernel, signature
 from mxref.check.identify._answers import (
     Answers,
@@ -40,7 +41,7 @@ from mxref.check.identify._answers import (
 from mxref.check.identify._data import as_data
 from mxref.check.identify._inputs import Choice, choice_of, covering
 from mxref.check.identify._result import Candidate, Identification
-from mxref.check.target import Target, TargetError, load_target
+from mxref.check.target import Target, TargetError, TargetOptions, load_target
 from mxref.formats import block_format, scalar_format
 from mxref.profiles import OPERATIONS, PROFILES, Profile
 
@@ -68,7 +69,7 @@ def identification_set(format: str | Fmt, op: str = "quantize") -> Inputs:  # no
     >>> x.tolist()
     [-1.25, inf, 0.0]
     """
-    choice = choice_of(op, _format(format, op))
+    choice = choice_of(op, _format(format, op), "float32")
     return tuple(array[: choice.chosen].copy() for array in choice.inputs)
 
 
@@ -78,6 +79,7 @@ def identify(
     op: str = "quantize",
     *,
     timeout: float | None = None,
+    input_dtype: str = "float32",
 ) -> Identification:
     """Drive a kernel, and say whose it is.
 
@@ -90,6 +92,8 @@ def identify(
         ``"quantize"``, ``"dequantize"``, ``"encode"`` or ``"decode"``.
     timeout : float, optional
         Seconds that a call may take.
+    input_dtype : str
+        What a kernel takes where it takes numbers: ``"float32"``, ``"bfloat16"`` or ``"float16"``.
 
     Returns
     -------
@@ -100,19 +104,23 @@ def identify(
     TargetError
         If the target does not exist, cannot be run, or returns something else than it should.
     ValueError
-        If the format or the operation does not exist.
+        If the format, the operation or the input type does not exist.
     """
     fmt = _format(format, op)
+    if input_dtype not in INPUT_DTYPES:
+        raise ValueError(unknown_name("input type", input_dtype, INPUT_DTYPES))
     if isinstance(fn_or_target, str):
-        with load_target(fn_or_target, fmt.name, op) as target:
-            return identify(target, fmt, op, timeout=timeout)
+        options = TargetOptions(input_type=input_dtype)
+        with load_target(fn_or_target, fmt.name, op, options) as target:
+            return identify(target, fmt, op, timeout=timeout, input_dtype=input_dtype)
+    drive = _Drive(fmt, op, timeout, input_dtype)
     if isinstance(fn_or_target, Target):
-        return _identify(*_kernel(fn_or_target, fmt, op), fmt, op, timeout)
+        return drive.identify(*_kernel(fn_or_target, fmt, op))
     if not callable(fn_or_target):
         raise TypeError(
             f"expected a function, a Target or its name, got {type(fn_or_target).__name__}"
         )
-    return _identify(fn_or_target, "the function", fmt, op, timeout)
+    return drive.identify(fn_or_target, "the function")
 
 
 def _kernel(target: Target, fmt: Fmt, op: str) -> tuple[Callable[..., Any], str]:
@@ -122,15 +130,24 @@ def _kernel(target: Target, fmt: Fmt, op: str) -> tuple[Callable[..., Any], str]
     raise TargetError(f"{target.name} has no kernel for {op} {fmt.name}", kind="not-claimed")
 
 
-def _identify(
-    fn: Callable[..., Any], title: str, fmt: Fmt, op: str, timeout: float | None
-) -> Identification:
-    choice = choice_of(op, fmt)
-    call = GuardedKernel(Caller(fn, signature(op), timeout), op, fmt)
-    theirs = answers_of_kernel(call, op, choice.inputs)
-    tally = _Tally(op, fmt)
-    tally.add(choice.inputs, theirs)
-    return tally.result(title, choice)
+@dataclass(frozen=True, slots=True)
+class _Drive:
+    """How kernels are driven."""
+
+    fmt: Fmt
+    op: str
+    timeout: float | None
+    input_dtype: str
+
+    def identify(self, fn: Callable[..., Any], title: str) -> Identification:
+        """Run a kernel on all inputs, and compare."""
+        choice = choice_of(self.op, self.fmt, self.input_dtype)
+        caller = Caller(fn, signature(self.op, self.input_dtype), self.timeout)
+        call = GuardedKernel(caller, self.op, self.fmt)
+        theirs = answers_of_kernel(call, self.op, choice.inputs)
+        tally = _Tally(self.op, self.fmt)
+        tally.add(choice.inputs, theirs)
+        return tally.result(title, choice)
 
 
 def identify_data(
@@ -182,7 +199,7 @@ def identify_data(
     for given, outputs in data.pieces():
         rows = as_rows(op, outputs)
         tally.add(given, Answers(rows, np.zeros(len(rows), np.bool_)))
-    return tally.result("the given data", choice_of(op, fmt), is_data=True)
+    return tally.result("the given data", choice_of(op, fmt, "float32"), is_data=True)
 
 
 # --- counting -----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mxref.check import stimuli
+from mxref.check._drive import INPUT_DTYPES
 from mxref.check._landmarks import INF, SIGN, as_float32, bits_of, magnitudes, thresholds
 from mxref.check.identify._answers import Answers, Fmt, Inputs, answers_of_policy
 from mxref.check.threshold._scale_steps import amax_blocks
@@ -71,11 +72,14 @@ def _plain(profile: Profile) -> bool:
 
 
 @functools.lru_cache(maxsize=64)
-def choice_of(op: str, fmt: Fmt) -> Choice:
-    """Choose inputs for an operation on a format."""
+def choice_of(op: str, fmt: Fmt, input_dtype: str) -> Choice:
+    """Choose inputs for an operation on a format, in the numbers that a kernel takes."""
     profiles = covering(op, fmt)
     policies = list(dict.fromkeys(profile.policy for profile in profiles))
     inputs, simple = _pool(op, fmt)
+    if op in ("quantize", "encode") and input_dtype != "float32":
+        with np.errstate(all="ignore"):  # what is beyond the type becomes an infinity
+            inputs = tuple(array.astype(INPUT_DTYPES[input_dtype]) for array in inputs)
     answers = [answers_of_policy(policy, op, fmt, inputs) for policy in policies]
     chosen, same = _greedy(answers, simple)
     order = np.concatenate([chosen, np.setdiff1d(np.arange(len(inputs[0])), chosen)])

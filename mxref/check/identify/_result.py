@@ -169,7 +169,9 @@ def _lines(found: Identification) -> Iterator[str]:
         yield from _nearest(found)
     yield from _ruled_out(found)
     if found.absent:
-        yield from _wrapped(f"Without {found.op} {found.format}: {', '.join(found.absent)}.")
+        yield from _wrapped(
+            f"Profiles that have no {found.op} {found.format}: {', '.join(found.absent)}."
+        )
 
 
 def _matched(found: Identification) -> Iterator[str]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from mxref.check.parts import Place
 from mxref.check.places._counts import Counts, Line
+from mxref.check.places._groups import among_groups, first_axis
 from mxref.check.places._signs import LEAST, NEARLY_ALL, Sign, choices, is_telling, listed, telling
 
 __all__ = ["position_signs"]
@@ -55,13 +56,20 @@ _WORDS = {
 
 def position_signs(counts: Counts) -> Iterator[Sign]:
     """Yield what the places have in common, at most one signature of each family."""
-    run = _run(counts)
+    groups = among_groups(counts)
+    run = _run(counts) if groups is None else None
     if run is not None:
         yield run
         return
     blocks, lanes = _blocks(counts), _lanes(counts)
+    if groups is not None:
+        yield groups
+        blocks = None if counts.blocks <= _FEW else blocks
+    named = None if groups is None else first_axis(counts)
     rows, columns = (
-        _few(counts, line, name) or _along(line, name)
+        _along(line, name, only_periods=True)
+        if name == named
+        else _few(counts, line, name) or _along(line, name)
         for line, name in ((counts.rows, "row"), (counts.columns, "column"))
     )
     # A block lies along a row or a column: what its lanes say is said there once more.
@@ -242,10 +250,11 @@ class _Class:
     named: float = 0.0
 
 
-def _along(line: Line, name: str) -> Sign | None:
+def _along(line: Line, name: str, *, only_periods: bool = False) -> Sign | None:
     if line.length < LEAST:
         return None
-    found = [c for c in (_range(line, name), *_periods(line, name)) if c is not None]
+    run = None if only_periods else _range(line, name)
+    found = [c for c in (run, *_periods(line, name)) if c is not None]
     found = [c for c in found if is_telling(c.share, c.fraction, line.hit, c.named)]
     if not found:
         return None

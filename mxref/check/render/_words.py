@@ -9,13 +9,13 @@ from mxref.check.render.run import Entry, Run
 from mxref.check.report import Report
 
 __all__ = [
-    "MEANING",
     "answer",
     "changes",
     "counts",
     "explained",
     "in_short",
     "is_fine",
+    "meaning",
     "percent",
     "says",
     "tally",
@@ -24,13 +24,26 @@ __all__ = [
     "visible",
 ]
 
-MEANING = {
+_MEANING = {
     Verdict.CONFORMS: "every bit is as the policy asks",
     Verdict.CONFORMS_AS: "every bit is as another legal policy asks",
     Verdict.DEFECT: "wrong, and the cause is known",
     Verdict.UNEXPLAINED: "wrong, and no known fault reproduces every bit",
     Verdict.NOT_TESTABLE: "nothing could be judged",
 }
+# Of a sum the standard leaves order and width open, and of a random draw nothing is every bit.
+_OF_SUMS = {
+    Verdict.CONFORMS: "every result is the sum that is asked for",
+    Verdict.CONFORMS_AS: "every result is one that the standard leaves open",
+    Verdict.UNEXPLAINED: "wrong, and no known fault explains every result",
+}
+_OF_CHANCE = {
+    Verdict.CONFORMS: "no statistical test failed",
+    Verdict.CONFORMS_AS: "no statistical test failed that another legal choice would pass",
+    Verdict.UNEXPLAINED: "wrong, and no known fault explains every draw",
+}
+_SUMS = ("dot", "matmul")
+_CHANCE = "stochastic"
 
 # Control and format characters (which can reorder or hide text), and halves of surrogate pairs.
 _UNSHOWN = {"Cc", "Cf", "Cs", "Co", "Cn"}
@@ -81,18 +94,52 @@ def percent(share: float) -> str:
 def answer(report: Report) -> str:
     """Return whether the caller may be content."""
     if report.verdict is Verdict.CONFORMS_AS:
-        return "yes, under this policy" if report.ok else "no: another policy was asked for"
+        if not report.ok:
+            return "no: another policy was asked for"
+        return "yes, under this policy" if report.policy else "yes: the standard leaves it open"
     return "yes" if report.ok else "no"
+
+
+def meaning(report: Report) -> str:
+    """Return in half a sentence what the verdict says of what was judged.
+
+    Examples
+    --------
+    >>> from mxref.check.parts import Mismatches
+    >>> none = Mismatches(0, 0, 0, 9)
+    >>> meaning(Report("stochastic", "e4m3", Verdict.CONFORMS, None, None, (), none))
+    'no statistical test failed'
+    """
+    special = _OF_SUMS if report.op in _SUMS else _OF_CHANCE if report.op == _CHANCE else {}
+    return special.get(report.verdict) or _MEANING[report.verdict]
 
 
 def _against(report: Report) -> str:
     """Return what the data were compared with."""
-    return "ocp" if report.asked is None else str(report.asked)
+    if report.asked is not None:
+        return str(report.asked)
+    return "ocp:rounding=stochastic-a" if report.op == "encode_stochastic" else "ocp"
 
 
 def counts(report: Report) -> str:
-    """Return how many of how many differ, and from what."""
+    """Return how many of how many differ, and from what.
+
+    Examples
+    --------
+    >>> from mxref.check.parts import Mismatches
+    >>> seen = Mismatches(0, 3, 0, 9)
+    >>> print(counts(Report("dot", "mxfp4-mxfp4", Verdict.DEFECT, None, None, (), seen)))
+    3 of 9 (33 %) results lie outside what a sum in float32 or wider can give
+    """
     m = report.mismatches
+    if report.op in _SUMS and m.total_elements:
+        return f"{_share(m.elements, m.total_elements)} results {_of_sums(report)}"
+    if report.op == _CHANCE and m.total_elements:
+        drawn = _share(m.elements, m.total_elements)
+        return (
+            f"{drawn} codes are neither neighbour of their value; how often each comes out is a "
+            "matter of statistics"
+        )
     parts = []
     if m.total_scales:
         parts.append(f"{_share(m.scales, m.total_scales)} scale codes")
@@ -100,6 +147,16 @@ def counts(report: Report) -> str:
         what = "elements" if report.op.startswith(("quantize", "encode")) else "values"
         parts.append(f"{_share(m.elements, m.total_elements)} {what}")
     return f"{' and '.join(parts)}, against {_against(report)}" if parts else "nothing to compare"
+
+
+def _of_sums(report: Report) -> str:
+    """Return in what results of sums differ; without a claim only what no sum can give counts."""
+    if report.asked is not None:
+        is_right = report.verdict is Verdict.CONFORMS
+        return f"differ from the {'sum that is claimed' if is_right else 'exact sum'}"
+    if report.verdict is Verdict.CONFORMS:
+        return "differ from the exact sum"
+    return "lie outside what a sum in float32 or wider can give"
 
 
 def _share(count: int, total: int) -> str:
@@ -146,7 +203,8 @@ def todo(report: Report) -> tuple[str, ...]:
         return ("Make the target run, then check again.",)
     found = [f.repair for f in report.findings if f.repair and f.certain]
     if report.verdict is Verdict.CONFORMS_AS:
-        found = [f"Claim the policy {report.policy}, or change the kernel.", *found]
+        claim = f"Claim the policy {report.policy}, or change the kernel." * bool(report.policy)
+        found = [claim, *found] if claim else found
     if report.verdict is Verdict.UNEXPLAINED:
         found += [place.try_next for place in report.places if place.try_next]
         found += [f"If it is {f.id}: {f.repair}" for f in report.findings if not f.certain]

@@ -84,7 +84,7 @@ def _banner(run: Run) -> Iterator[str]:
         word = "As expected"
     if single is not None:
         word, tone = str(single.verdict).capitalize().replace("-", " "), _tone(single)
-        about = f"{single.op} {single.format}: {words.MEANING[single.verdict]}"
+        about = f"{single.op} {single.format}: {words.meaning(single)}"
     else:
         about = f"{len(run.entries)} checks: {words.tally(run)}"
     asked = f"against policy {run.asked}" if run.asked else "no policy asked for"

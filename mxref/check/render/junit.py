@@ -79,7 +79,7 @@ def _message(entry: Entry) -> str:
     about = words.in_short(entry)
     if entry.report is None:
         return about or "not run"
-    verdict = f"{entry.report.verdict}: {words.MEANING[entry.report.verdict]}"
+    verdict = f"{entry.report.verdict}: {words.meaning(entry.report)}"
     return f"{verdict}. {about}" if about else verdict
 
 

@@ -43,12 +43,17 @@ def letter_extent(map: MismatchMap, rows: int = 16) -> str:  # noqa: A002
     Examples
     --------
     >>> letter_extent(MismatchMap((64, 128), ((0.0,) * 128,) * 64, (1, 1)))
-    'shape (64, 128); a letter stands for 4 by 2 elements and shows the worst 1 element of them'
+    'shape (64, 128); a letter is the worst of 4 by 2 elements'
+    >>> letter_extent(MismatchMap((128, 128), ((0.0,) * 64,) * 32, (4, 2)))
+    'shape (128, 128) in tiles of 4 by 2 elements; a letter is the worst of 2 by 1 tiles'
     """
     down, across = _cells_of_a_letter(map.rows, rows, _LETTERS_ACROSS)
-    letter = _elements(down * map.cell[0], across * map.cell[1])
-    worst = "" if down == across == 1 else f" and shows the worst {_elements(*map.cell)} of them"
-    return f"shape {map.shape}; a letter stands for {letter}{worst}"
+    if down == across == 1:
+        return f"shape {map.shape}; a letter is {_elements(*map.cell)}"
+    if map.cell == (1, 1):
+        return f"shape {map.shape}; a letter is the worst of {_elements(down, across)}"
+    tiles = f"{down:,} by {across:,} tiles"
+    return f"shape {map.shape} in tiles of {_elements(*map.cell)}; a letter is the worst of {tiles}"
 
 
 def _elements(down: int, across: int) -> str:

@@ -82,7 +82,7 @@ def _run_lines(run: Run) -> Iterator[str]:
 
 def _report(report: Report) -> Iterator[str]:
     name = escaped(f"{report.op} {report.format}")
-    yield f"### {name}: {report.verdict}, {words.MEANING[report.verdict]}"
+    yield f"### {name}: {report.verdict}, {words.meaning(report)}"
     yield ""
     if report.trouble is not None:
         yield f"**{escaped(report.trouble.kind)}**: {escaped(report.trouble.text)}"

@@ -27,7 +27,7 @@ def as_text(report: Report) -> str:
 def lines(report: Report) -> Iterator[str]:
     """Yield the lines of a report; only a URL or a policy's name may be longer than 80 columns."""
     name = f"{report.op} {report.format}"
-    head = f"{name}: {words.MEANING[report.verdict]}"
+    head = f"{name}: {words.meaning(report)}"
     yield from _wrapped(head, f"{report.verdict.upper()}  ", "  ")
     yield "=" * WIDTH
     yield from _diagnosis(report)

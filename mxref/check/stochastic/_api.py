@@ -98,7 +98,13 @@ def encode_stochastic(
     if not str(base.rounding).startswith("stochastic"):
         raise ValueError(f"rounding={base.rounding} draws nothing; use mxref.check.encode")
     blank = Report(
-        "encode", fmt.name, Verdict.CONFORMS, base, asked, (), Mismatches(0, 0, 0, given.size)
+        "encode_stochastic",
+        fmt.name,
+        Verdict.CONFORMS,
+        base,
+        asked,
+        (),
+        Mismatches(0, 0, 0, given.size),
     )
     if not given.size:
         return replace(blank, verdict=Verdict.NOT_TESTABLE, policy=None)
@@ -345,18 +351,18 @@ def _failures(
         return [one_way], 2
     wrong, made = tests.means(first, least)
     repeated = None if second is None else tests.sameness(first, second)
-    dependent = tests.shared(first)
+    dependent = tests.grouped(first) or tests.shared(first)
     # Draws that depend on each other miss the means, and a wrong mean looks like dependence.
     if dependent is not None and dependent.is_certain:
         wrong = None
     elif wrong is not None:
         dependent = None
     found = [failure for failure in (repeated, dependent, wrong) if failure is not None]
-    return sorted(found, key=lambda f: not f.is_certain), made + 4
+    return sorted(found, key=lambda f: not f.is_certain), made + 4 + tests.GROUPINGS
 
 
 def _finding(failure: tests.Failure) -> Finding:
-    """A finding; what is no certainty has a residual, since statistics reproduce no bits."""
+    """A finding; what is no certainty leaves the draws over that are too many or too few."""
     if failure.id == tests.LEGAL_PAIRS:
         effect = f"The standard leaves it open: {CLAUSES[_OPEN].text}"
         repair = "Declare stochastic=ptx-x4 if it is intended."
@@ -373,6 +379,6 @@ def _finding(failure: tests.Failure) -> Finding:
             legal=True,
             policy_change={"stochastic": "ptx-x4"},
         )
-    residual = 0 if failure.is_certain else 1
+    residual = 0 if failure.is_certain else max(1, failure.off)
     found = fault_finding(failure.id, failure.detail, 1.0, residual, None)
     return replace(found, stimulus=FAULTS[failure.id].stimulus)

@@ -14,10 +14,12 @@ import numpy as np
 from mxref.check.stochastic._data import Bools, Draws, Floats
 
 __all__ = [
+    "GROUPINGS",
     "LEGAL_PAIRS",
     "Failure",
     "all_zero",
     "chance",
+    "grouped",
     "means",
     "one_number",
     "one_way",
@@ -48,12 +50,15 @@ class Failure:
         What was seen, one sentence.
     is_certain : bool
         Whether every draw is as the fault has it.
+    off : int
+        If not: how far the count that failed is from what was expected.
     """
 
     id: str
     detail: str
     text: str
     is_certain: bool = False
+    off: int = 0
 
 
 def chance(tests: int) -> float:
@@ -142,20 +147,25 @@ def means(draws: Draws, bits: int) -> tuple[Failure | None, int]:
     Ties and each quarter of the way have tests of their own, for both signs: random bits that stand
     one place off may be right on average over all fractions.
     """
-    failed, made = _weighed(draws, draws.fraction, bits)
-    if failed is None:
+    found, made = _weighed(draws, draws.fraction, bits)
+    if found is None:
         return None, made
+    failed, off = found
     for detail, weight in _WEIGHTS.items():
         if _weighed(draws, weight(draws.fraction), bits)[0] is None:
             text = f"{failed} All of it fits another weight: {detail}."
-            return Failure("R1", detail, text), made
-    return Failure("R1", "with the wrong weight", failed), made
+            return Failure("R1", detail, text, off=off), made
+    return Failure("R1", "with the wrong weight", failed, off=off), made
 
 
-def _weighed(draws: Draws, weight: Floats, bits: int) -> tuple[str | None, int]:
-    """What the first failure is if the neighbour above has this probability; None if none is."""
+def _weighed(draws: Draws, weight: Floats, bits: int) -> tuple[tuple[str, int] | None, int]:
+    """The first failure if the neighbour above has this probability, how far off, how many tests.
+
+    None in place of a failure that is none.
+    """
     drawn = draws.is_drawn & ~draws.is_outside
-    at, first, made = draws.fraction, None, 0
+    at, made = draws.fraction, 0
+    first: tuple[str, int] | None = None
     ranges = [(0.0, 0.25), (0.25, 0.5), (0.5, 0.5), (0.5, 0.75), (0.75, 1.0), (0.0, 1.0)]
     for low, high in ranges:
         within = (at == low) if low == high else (at >= low) & (at <= high) & (at != 0.5)
@@ -169,10 +179,11 @@ def _weighed(draws: Draws, weight: Floats, bits: int) -> tuple[str | None, int]:
             seen, expected = int(draws.up[cell].sum()), float(weight[cell].sum())
             if first is None and abs(seen - expected) > most:
                 where = "ties" if low == high else f"values {low:g} to {high:g} of the way up"
-                first = (
+                text = (
                     f"Of {n:,} {'negative' if sign else 'positive'} {where}, {seen:,} went up; "
                     f"expected were {expected:,.0f}, at most {most:,.0f} more or less."
                 )
+                first = text, round(abs(seen - expected))
     return first, made
 
 
@@ -202,7 +213,57 @@ def shared(draws: Draws) -> Failure | None:
     share = float(same[alike].mean()) if alike.any() else 0.0
     text = f"Of elements at a distance of {lag:,}, {100 * share:.0f} % of equal ones agree."
     detail = f"elements at a distance of {lag:,} share random bits"
-    return Failure("R2", detail, text, is_certain=share == 1)
+    return Failure("R2", detail, text, is_certain=share == 1, off=round(abs(float(sums[lag]))))
+
+
+def grouped(draws: Draws) -> Failure | None:
+    """One random number for each group of neighbours: the largest such group.
+
+    Under one number the draws of a group go up from some fraction on, and down below it. Chance
+    alone does that to two neighbours with a probability that follows from their fractions, and
+    pairs that have nothing in common are independent.
+    """
+    usable = draws.is_drawn & ~draws.is_outside
+    if int(usable.sum()) < _FEWEST:
+        return None
+    for upward in (False, True):  # the fraction of the magnitude, or of the signed number
+        turned = draws.negative & upward
+        fraction = np.where(turned, 1 - draws.fraction, draws.fraction)
+        up = draws.up ^ turned
+        for size in _GROUPS[::-1]:
+            if size <= len(fraction) and _is_one_number(fraction, up, usable, size):
+                what = "a warp, or a block" if size == _WARP else "a vector, a row or a block"
+                text = (
+                    f"In each group of {size:,} neighbours one random number explains every draw: "
+                    f"{what} draws once for all."
+                )
+                detail = f"one random number for each {size:,} neighbours"
+                return Failure("R2", detail, text, is_certain=True)
+    return None
+
+
+_WARP = 32
+# Fewer have tests of their own: pairs may be a choice.
+_GROUPS = tuple(sorted({m << n for m in (1, 3) for n in range(17)} - {1, 2}))
+GROUPINGS = 2 * len(_GROUPS)
+"""How many tests `grouped` makes at most."""
+
+
+def _is_one_number(fraction: Floats, up: Bools, usable: Bools, size: int) -> bool:
+    """Whether in every group of neighbours all above some fraction went up, and no others."""
+    starts = np.arange(0, len(fraction), size)
+    least_up = np.minimum.reduceat(np.where(usable & up, fraction, 2.0), starts)
+    most_down = np.maximum.reduceat(np.where(usable & ~up, fraction, -1.0), starts)
+    if (most_down >= least_up).any():
+        return False
+    # Pairs within a group, each draw in one of them; a last, smaller group is left out.
+    stop = len(fraction) // size * size
+    even = np.arange(0, stop - 1, 2)
+    even = even[even % size != size - 1]
+    even = even[usable[even] & usable[even + 1]]
+    low, high = np.minimum(*(pair := (fraction[even], fraction[even + 1]))), np.maximum(*pair)
+    contrary = np.where(low == high, 2 * low * (1 - low), low * (1 - high))
+    return float(np.log1p(-contrary).sum()) < -_Z * _Z / 2
 
 
 def _shares_in_pairs(draws: Draws, drawn: Bools) -> bool:

@@ -24,8 +24,16 @@ from mxref.check.tensor import _quantizers as quantizers
 from mxref.check.tensor._data import MisfitError, Stored, declared_elements, flat_bytes
 from mxref.check.tensor._dictionary import scale_order
 from mxref.check.tensor._drive import TensorDrive, layout_of
-from mxref.check.tensor._gaps import order_gaps
-from mxref.check.tensor._report import Task, empty_report, is_declared, judged, wrong_as_declared
+from mxref.check.tensor._passed import passed
+from mxref.check.tensor._passing import Outcome, look
+from mxref.check.tensor._report import (
+    Task,
+    constant_report,
+    empty_report,
+    is_declared,
+    judged,
+    with_constant_scales,
+)
 from mxref.check.tensor._search import Reading, Trial, read_quantized, read_values
 from mxref.faults.legal import require_judgeable
 from mxref.formats import BlockFormat, block_format
@@ -34,6 +42,7 @@ from mxref.policy import Policy, get_policy
 __all__ = ["dequantize_tensor", "drive_tensor", "quantize_tensor"]
 
 _FEW = 256  # blocks
+_OF_SCALES = {"S14", "S15"}
 
 
 def quantize_tensor(
@@ -281,8 +290,12 @@ def judge_read(
     task = Task("dequantize_tensor", fmt, declared, asked, judge)
     if not any(t.numbers.size for t in trials):
         return empty_report(task)
-    if not _differs(task, trials):
-        return _with_gaps(judged(task, trials, declared), trials, declared)
+    seen = look(task, trials)
+    if seen.outcome is not Outcome.DIFFERENT:
+        return passed(task, trials, seen)
+    same = constant_report(task, trials)
+    if same is not None:
+        return same
     return _explained(task, trials, read_values(trials, fmt, declared, task.base))
 
 
@@ -307,30 +320,35 @@ def judge_written(
     packing = "nibbles" if trials[0].stored.has_nibbles else "bytes"
     for trial in trials:
         require_sizes(trial.stored, declared, packing)
-    if not _differs(task, trials):
-        return _with_gaps(judged(task, trials, declared), trials, declared)
+    seen = look(task, trials)
+    if seen.outcome is not Outcome.DIFFERENT:
+        return passed(task, trials, seen)
+    same = constant_report(task, trials)
+    if same is not None:
+        return same
     readings = read_quantized(trials, fmt, declared, task.base)
     # Few blocks can be what many models give: there the checks of blocks speak first.
     is_small = sum(t.numbers.size for t in trials) < _FEW * fmt.block_size
-    if is_declared(readings[0], declared) and not is_small:
+    is_first = is_declared(readings[0], declared) and not is_small
+    if is_first:
         report = quantizers.of_other_sets(task, trials)
         if report is not None:
             return report
     report = _explained(task, trials, readings)
+    if is_first or not (report.verdict is Verdict.UNEXPLAINED or _mixes(report)):
+        sets = None
+    else:  # scales of which only some were kept look like another order of theirs, at first
+        sets = quantizers.of_other_sets(task, trials)
     if report.verdict is Verdict.UNEXPLAINED:
-        sets = quantizers.of_other_sets(task, trials) if is_small else None
-        return sets or quantizers.of_other_cuts(task, trials) or report
-    return report
+        other = sets or quantizers.of_other_cuts(task, trials)
+        return other or with_constant_scales(report, trials)
+    return sets or report
 
 
-def _with_gaps(report: Report, trials: Sequence[Trial], declared: Reading) -> Report:
-    return replace(report, gaps=(*report.gaps, *order_gaps(trials, declared)))
-
-
-def _differs(task: Task, trials: Sequence[Trial]) -> bool:
-    """Whether anything differs, read as declared."""
-    seen = (wrong_as_declared(task, trial) for trial in trials)
-    return any(wrong.elements.any() or wrong.blocks.any() for wrong in seen)
+def _mixes(report: Report) -> bool:
+    """Whether a report needs an order and, beside it, scales of other elements."""
+    found = {finding.id for finding in report.findings}
+    return bool(found & _OF_SCALES) and any(name.startswith("L") for name in found)
 
 
 def _explained(task: Task, trials: Sequence[Trial], readings: Sequence[Reading]) -> Report:
@@ -342,7 +360,7 @@ def _explained(task: Task, trials: Sequence[Trial], readings: Sequence[Reading])
     # A search that ends without a cause is slow: the likeliest others, and no more.
     for reading in (*readings[1:2], task.declared):
         if reading is not readings[0] and not is_declared(readings[0], reading):
-            report = judged(task, trials, reading)
+            report = judged(task, trials, reading, is_last=False)
             if report.verdict is not Verdict.UNEXPLAINED:
                 return report
     return first

@@ -165,12 +165,16 @@ class ElementOrder:
         The fault that it is where another order was declared.
     record : str
         As in `ScaleOrder`.
+    is_swapped : bool
+        Whether, of orders that can be declared, it has the first of two neighbours in the high half
+        of a byte.
     """
 
     name: str
     address: Callable[[Indices, Indices, Stored], Indices]
     fault: str = ""
     record: str = ""
+    is_swapped: bool = False
 
 
 def _linear(row: Indices, column: Indices, s: Stored) -> Indices:
@@ -180,7 +184,10 @@ def _linear(row: Indices, column: Indices, s: Stored) -> Indices:
 _LINEAR = ElementOrder("row-major, the first code in the low half", _linear, "L1")
 _LONE = ElementOrder("row-major", _linear, "L1")  # the same, for codes of a byte each
 _PAIRS = ElementOrder(
-    "row-major, the first code in the high half", lambda r, c, s: _linear(r, c, s) ^ 1, "L1"
+    "row-major, the first code in the high half",
+    lambda r, c, s: _linear(r, c, s) ^ 1,
+    "L1",
+    is_swapped=True,
 )
 
 

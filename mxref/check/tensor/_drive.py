@@ -97,16 +97,18 @@ class TensorDrive:
         """Judge all tensors; if the ragged one alone is the trouble, say so."""
         declared, text = self._declared(), ""
         try:
+            whole = self.judge(trials, self.fmt, declared, self.asked)
+        except MisfitError as error:
+            raise TargetError(f"harness mis-wired: {error}") from None
+        # A search that ends without a cause is slow: one of them is enough.
+        if not ragged or whole.verdict is Verdict.UNEXPLAINED:
+            return whole
+        try:
             report = self.judge([*trials, *ragged], self.fmt, declared, self.asked)
         except MisfitError as error:
             text = str(error)
-            if not ragged:
-                raise TargetError(f"harness mis-wired: {text}") from None
-        if not ragged or (not text and report.verdict is not Verdict.UNEXPLAINED):
+        if not text and report.verdict is not Verdict.UNEXPLAINED:
             return report
-        whole = self._judged(trials, [])
-        if whole.verdict is Verdict.UNEXPLAINED:
-            return whole
         rows, columns = ragged[0].numbers.shape
         place = Place(
             f"A tensor of {rows} x {columns}, whose last blocks are partial, goes wrong in a way "

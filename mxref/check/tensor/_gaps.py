@@ -8,7 +8,7 @@ import numpy as np
 
 from mxref.check.parts import Gap
 from mxref.check.tensor._data import wrong_element_orders
-from mxref.check.tensor._dictionary import wrong_scale_orders
+from mxref.check.tensor._mistakes import wrong_scale_orders
 from mxref.check.tensor._search import Reading, Trial
 
 __all__ = ["order_gaps"]

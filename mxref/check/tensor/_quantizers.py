@@ -22,6 +22,7 @@ from mxref.check.tensor._dictionary import places
 from mxref.check.tensor._report import (
     Task,
     declared_mismatches,
+    first_seen,
     judged,
     merged,
     wrong_as_declared,
@@ -101,6 +102,8 @@ def _under_cut(task: Task, trials: Sequence[Trial], cut: _Cut) -> Report | None:
     """The report of the blocks under another cut; None if the sizes are not those of it."""
     if task.declared.scales.name != "row-major":
         return None
+    if all(_fits(task, t) for t in trials) and _is_usual(cut, task, trials):
+        return None
     reports = []
     for trial in trials:
         stored, k = trial.stored, task.fmt.block_size
@@ -118,8 +121,6 @@ def _under_cut(task: Task, trials: Sequence[Trial], cut: _Cut) -> Report | None:
         plane = stored.scales.reshape(blocks, len(x)).T if across is None else across
         fmt = block_format(task.fmt.base, size)
         reports.append(quantize(x, codes, plane, fmt, -1, task.asked))
-    if all(_fits(task, t) for t in trials) and _is_usual(cut, task, trials):
-        return None
     return _with(task, trials, merged(task, trials, reports), cut.fault, cut.detail)
 
 
@@ -137,18 +138,18 @@ def _with(task: Task, trials: Sequence[Trial], report: Report, fault: str, detai
     planes = [t.stored.plane() for t in trials]
     expected = sum(p.lines * p.blocks for p in planes)
     elements = sum(t.numbers.size for t in trials)
-    first = None
+    first = next((w for w in (first_seen(task, t) for t in trials) if w is not None), None)
     if all(_fits(task, t) for t in trials):
         seen = [wrong_as_declared(task, t) for t in trials]
         bad = sum(int(w.blocks.sum()) for w in seen), sum(int(w.elements.sum()) for w in seen)
-        first = _first_scale(task, trials)
+        first = _first_scale(task, trials) or first
         counts = Mismatches(*bad, expected, elements, first)
     else:  # not one scale is where it should be
         got = sum(t.stored.scales.size for t in trials)
         size = sum(task.declared.scales.size(p) for p in planes)
         if got != size:
             detail = f"{detail}: {got} bytes of scales, {size} as declared"
-        counts = Mismatches(expected, 0, expected, elements)
+        counts = Mismatches(expected, 0, expected, elements, first)
     left = report.verdict is Verdict.UNEXPLAINED
     residual = max([1, *(f.residual for f in report.findings)]) if left else 0
     own = fault_finding(fault, detail, 1.0, residual, first)
@@ -327,6 +328,9 @@ def _blocks(lines: NDArray[Any], k: int) -> NDArray[Any]:
 def _models(task: Task) -> Iterator[_Model]:
     for byte in range(4):
         yield _Model("L5", f"byte {byte} of every word", spoil=_one_byte(task, byte))
+    for byte in range(4):
+        detail = f"only byte {byte} of every word is stored, the others are 0"
+        yield _Model("L5", detail, spoil=_lone_byte(task, byte))
     for fault, detail, quantizer in QUANTIZERS:
         is_cut = (
             quantizer.turned or quantizer.is_flat or detail.startswith(("blocks of", "the len"))
@@ -346,6 +350,14 @@ def _one_byte(task: Task, byte: int) -> _Plane:
         buffer = np.zeros(-(-order.size(plane) // 4) * 4, np.uint8)
         buffer[at] = right
         return np.asarray(buffer[at // 4 * 4 + byte])
+
+    return spoil
+
+
+def _lone_byte(task: Task, byte: int) -> _Plane:
+    def spoil(trial: Trial, right: Bytes) -> Bytes:
+        at = places(task.declared.scales, trial.stored.plane())
+        return np.where(at % 4 == byte, right, np.uint8(0))
 
     return spoil
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mxref import arrays
 from mxref.check._compare import without_refusals
+from mxref.check._constant import FEWEST, constant_place
 from mxref.check._findings import fault_finding
 from mxref.check._problem import Problem
 from mxref.check._witness import element_witness, scale_witness, value_witness
@@ -21,7 +22,17 @@ from mxref.check.tensor._search import Reading, Trial
 from mxref.formats import BlockFormat
 from mxref.policy import Policy, get_policy
 
-__all__ = ["Task", "declared_mismatches", "empty_report", "is_declared", "judged", "merged"]
+__all__ = [
+    "Task",
+    "constant_report",
+    "declared_mismatches",
+    "empty_report",
+    "first_seen",
+    "is_declared",
+    "judged",
+    "merged",
+    "with_constant_scales",
+]
 
 Judge = Callable[[Trial, NDArray[np.uint8], NDArray[np.uint8], int], Report]
 _NAN_SCALE = 0xFF
@@ -73,7 +84,36 @@ def empty_report(task: Task) -> Report:
     return Report(task.op, task.fmt.name, Verdict.NOT_TESTABLE, None, task.asked, (), none, note)
 
 
-def judged(task: Task, trials: Sequence[Trial], reading: Reading) -> Report:
+def constant_report(task: Task, trials: Sequence[Trial]) -> Report | None:
+    """The answer where all codes, or all values, are one bit pattern that cannot be right."""
+    seen = [declared_mismatches(task, trial) for trial in trials]
+    if sum(each.elements for each in seen) < FEWEST:
+        return None
+    writes = task.op == "quantize_tensor"
+    outputs = [(t.stored.elements if writes else t.numbers).reshape(-1) for t in trials]
+    place = constant_place(np.concatenate(outputs))
+    if place is None:
+        return None
+    verdict = Verdict.UNEXPLAINED
+    reports = [
+        Report(task.op, task.fmt.name, verdict, None, task.asked, (), each, places=(place,))
+        for each in seen
+    ]
+    return merged(task, trials, reports)
+
+
+def with_constant_scales(report: Report, trials: Sequence[Trial]) -> Report:
+    """Say beside wrong scale codes without a cause that all of them are the same."""
+    place = constant_place(np.concatenate([t.stored.scales for t in trials]))
+    if place is None or report.mismatches.scales < FEWEST:
+        return report
+    place = replace(place, what=place.what.replace("Every output", "Every scale code"))
+    return replace(report, places=(place, *report.places))
+
+
+def judged(
+    task: Task, trials: Sequence[Trial], reading: Reading, *, is_last: bool = True
+) -> Report:
     """Judge the blocks of all trials under a reading, and name the reading if it is not declared.
 
     Parameters
@@ -82,6 +122,9 @@ def judged(task: Task, trials: Sequence[Trial], reading: Reading) -> Report:
     trials : sequence of Trial
         One, or those of a driven target.
     reading : Reading
+    is_last : bool
+        Whether the report is wanted even if the reading explains nothing; else the first trial
+        without a cause ends it.
     """
     reports = []
     for trial in trials:
@@ -90,6 +133,8 @@ def judged(task: Task, trials: Sequence[Trial], reading: Reading) -> Report:
         if task.op == "quantize_tensor":
             codes, scales = _completed(task, trial, reading, codes, scales)
         report = task.judge(trial, codes, scales, axis)
+        if report.verdict is Verdict.UNEXPLAINED and not is_last:
+            return report
         if not is_declared(reading, task.declared):
             report = replace(report, mismatches=declared_mismatches(task, trial))
         reports.append(replace(report, op=task.op))
@@ -232,6 +277,21 @@ def declared_mismatches(task: Task, trial: Trial) -> Mismatches:
     builder = MapBuilder(trial.numbers.shape, trial.stored.axis, task.fmt.block_size)
     builder.add_elements(np.flatnonzero(wrong.elements))
     return Mismatches(*counts, scales, wrong.elements.size, first, builder.finish())
+
+
+def first_seen(task: Task, trial: Trial) -> Witness | None:
+    """The first mismatch inside buffers of any size; None if there is none, or too few codes."""
+    stored, declared = trial.stored, task.declared
+    if stored.codes.size < trial.numbers.size:
+        return None
+    wrong = wrong_as_declared(task, trial)
+    lost = stored.outside(declared.scales)
+    blocks = wrong.blocks & ~(lost if stored.axis == 1 else lost.T)
+    if blocks.any():
+        return _scale_seen(task, trial, wrong, blocks)
+    dead = np.repeat(lost, stored.k, stored.axis)[: stored.shape[0], : stored.shape[1]]
+    elements = wrong.elements & ~dead
+    return _element_seen(task, trial, wrong, elements) if elements.any() else None
 
 
 def _problem(task: Task, trial: Trial) -> Problem:

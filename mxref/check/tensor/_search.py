@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from mxref import arrays
 from mxref.check.tensor._data import ElementOrder, Stored, Where, wrong_element_orders
-from mxref.check.tensor._dictionary import Indices, ScaleOrder, wrong_scale_orders
+from mxref.check.tensor._dictionary import Indices, ScaleOrder
+from mxref.check.tensor._mistakes import wrong_scale_orders
 from mxref.faults.decode import element_table
 from mxref.formats import BlockFormat
 from mxref.policy import Policy

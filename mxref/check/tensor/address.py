@@ -31,8 +31,8 @@ from mxref.check.tensor._dictionary import (
     ScaleOrder,
     places,
     scale_order,
-    wrong_scale_orders,
 )
+from mxref.check.tensor._mistakes import wrong_scale_orders
 from mxref.formats import BlockFormat, block_format
 
 __all__ = ["AddressMap", "Departure", "address_map", "probe"]

@@ -65,7 +65,8 @@ def _pattern(rounding: E8M0Rounding, exponent: int) -> Pattern:
 
 def _text(pattern: Pattern) -> str:
     if len(pattern) == 1:
-        return "never steps"
+        always = f", always {pattern[0][1]:+d}" if pattern[0][1] else ""
+        return f"the code changes at powers of two only{always}"
     return ", ".join(describe_step(start) for start, _ in pattern[1:4])
 
 

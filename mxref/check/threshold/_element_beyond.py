@@ -12,6 +12,7 @@ from mxref.check._guard import RefusalError
 from mxref.check._landmarks import INF, SIGN, as_float32, bits_of, magnitudes
 from mxref.check.parts import Inference
 from mxref.check.threshold._bisect import Course
+from mxref.check.threshold._element_names import goes_back
 from mxref.check.threshold._element_steps import Encode, Steps, magnitude_text
 from mxref.check.threshold._scale_steps import decimal, describe_step
 from mxref.formats import ElementFormat, Kind
@@ -22,6 +23,11 @@ __all__ = ["overflow_inference", "special_inferences"]
 _NANS = (0x7FC0_0000, 0xFFC0_0000, 0x7FA0_0001, 0xFFE1_2345)
 _TINY = 0x0080_0000  # normal: whether subnormals are read as zero is another question
 _LARGEST = 0x7F7F_FFFF
+_SIGN_WORDS = {
+    "keep": "keeps its sign",
+    "drop": "loses its sign",
+    "drop-input": "loses its sign, but an underflow keeps it",
+}
 
 
 # --- overflow -------------------------------------------------------------------------------------
@@ -71,6 +77,8 @@ def _beyond_text(course: Course, element: ElementFormat) -> str:
     if len(course.values) == 2 and course.values[0] == element.max_magnitude:
         what = _magnitude_text(course.values[1], element)
         return f"{describe_step(course.starts[1], 'limit')}: beyond it {what}"
+    if goes_back(course):
+        return "no single limit: the codes depend on something else than the number"
     runs = list(zip(course.values, course.starts, strict=True))[:4]
     said = ", ".join(f"{_magnitude_text(v, element)} from {decimal(start)}" for v, start in runs)
     return f"no single limit: {said}"
@@ -173,17 +181,30 @@ def _chosen(what: str, field: str, bits: NDArray[np.uint32], of: _Subject) -> In
     encode, element, base = of
     x = as_float32(bits)
     codes = encode(x)
-    text = " ".join(f"0x{code:02X}" for code in codes.tolist())
     names = [str(choice) for choice in type(getattr(base, field)) if str(choice) != "raise"]
     fitting = [
         name
         for name in names
         if np.array_equal(arrays.encode(x, element, base.replace(**{field: name})), codes)
     ]
-    said = " ".join(_input_text(b) for b in bits.tolist())
+    said = _given_text(bits.tolist(), codes.tolist())
     if not fitting:
-        return Inference(what, f"{said} give {text}: no published choice")
-    return Inference(what, f"{said} give {text}: {' or '.join(fitting)}", fitting[0])
+        return Inference(what, f"{said}: no published choice")
+    if field == "neg_zero":
+        words = _SIGN_WORDS[fitting[0]]
+        return Inference(what, f"{words} ({said}): {' or '.join(fitting)}", fitting[0])
+    return Inference(what, f"{said}: {' or '.join(fitting)}", fitting[0])
+
+
+def _given_text(bits: list[int], codes: list[int]) -> str:
+    """Say which inputs give which code, those with the same code together."""
+    groups: dict[int, list[str]] = {}
+    for pattern, code in zip(bits, codes, strict=True):
+        groups.setdefault(code, []).append(_input_text(pattern))
+    return ", ".join(
+        f"{' and '.join(names)} {'give' if len(names) > 1 else 'gives'} 0x{code:02X}"
+        for code, names in groups.items()
+    )
 
 
 def _input_text(bits: int) -> str:

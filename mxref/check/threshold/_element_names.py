@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from mxref.check.threshold._element_steps import (
 from mxref.check.threshold._scale_steps import decimal, describe_step
 from mxref.exact.number import quantum
 
-__all__ = ["WORDS", "rounding_inference"]
+__all__ = ["WORDS", "goes_back", "rounding_inference"]
 
 WORDS = {
     "nearest-even": "ties to even",
@@ -42,6 +43,7 @@ _PLACES = {
     "zero": "between zero and the least value",
 }
 _NAMED_ONE_BY_ONE = 3
+_MOST = 0.5  # share of gaps without a single step from which on naming them says nothing
 _LEAST_NORMAL = 0x0080_0000  # 2^-126 as float32
 
 
@@ -70,7 +72,36 @@ def rounding_inference(steps: Steps) -> Inference:
         fault = {("bfloat16", "rounded"): "E21", ("float16", "rounded"): "E22"}
         return Inference("rounding", f"{text}{reach}", fault.get((narrow, how), "E23"))
     is_exact = all(course.is_exact for course in steps.inside)
+    if text := _lost(steps):
+        return Inference("rounding", f"{text}{reach}", "", is_exact)
     return Inference("rounding", f"{_by_class(steps)}: no published rounding{reach}", "", is_exact)
+
+
+def _lost(steps: Steps) -> str:
+    """Say so where many gaps have no single step, instead of a list of them."""
+    pairs = list(zip(steps.gaps, steps.inside, strict=True))
+    of_all = f"of {len(pairs):,} gaps between neighbouring values"
+    falling = sum(goes_back(course) for _, course in pairs)
+    if falling > _NAMED_ONE_BY_ONE:  # no rounding does that even once
+        said = f"the codes go up and down in {falling:,} {of_all}"
+        return f"{said}: they depend on something else than the number"
+    lost = [(g, c) for g, c in pairs if len(c.values) > 1 and c.values != (g.low, g.low + 1)]
+    if len(lost) <= _MOST * len(pairs):
+        return ""
+    gap, course = lost[0]
+    said = f"no single step in {len(lost):,} {of_all}, such as between {gap}: {_runs(course)}"
+    return f"{said}: no published rounding"
+
+
+def goes_back(course: Course) -> bool:
+    """Whether a larger number gets a smaller code somewhere.
+
+    Examples
+    --------
+    >>> goes_back(Course((1, 2, 3), (0, 1, 0))), goes_back(Course((1, 2), (0, 1)))
+    (True, False)
+    """
+    return any(after < before for before, after in pairwise(course.values))
 
 
 def _by_class(steps: Steps) -> str:
@@ -115,9 +146,13 @@ def _course_text(gap: Gap, course: Course) -> str:
         return f"{text}, not {decimal(gap.middle)}"
     if len(course.values) == 1:
         return f"always magnitude {magnitude_text(int(course.values[0]))}"
+    return f"no single step: {_runs(course)}"
+
+
+def _runs(course: Course) -> str:
     runs = zip(course.values[:4], course.starts[:4], strict=True)
     said = ", ".join(f"{magnitude_text(int(value))} from {decimal(start)}" for value, start in runs)
-    return f"no single step: {said}{' ...' if len(course.values) > 4 else ''}"
+    return f"{said}{' ...' if len(course.values) > 4 else ''}"
 
 
 def _without_subnormal_input(steps: Steps) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from mxref.check._problem import Problem, spread
 from mxref.check.parts import Inference
 from mxref.check.threshold._scale_rules import ONE, Pattern, Rule, plain_rules, variant_rules
-from mxref.check.threshold._scale_steps import decimal, describe_step
+from mxref.check.threshold._scale_steps import decimal, describe_moves, describe_step
 from mxref.faults.scale import split
 from mxref.faults.stats import block_stats
 from mxref.formats import ElementFormat
@@ -124,7 +124,7 @@ def _bounds(seen: _Seen) -> tuple[str, bool]:
     parts, is_exact = [], True
     for (lower, below), (upper, above) in pairwise(ranges):
         low, high = int(lower.max()), int(upper.min())
-        moves = "" if (below, above) == (0, 1) else f", from {below:+d} to {above:+d}"
+        moves = describe_moves(below, above)
         if high == low + 1:
             parts.append(describe_step(high) + moves)
         else:

@@ -22,7 +22,15 @@ from mxref.check.threshold._scale_rules import (
 )
 from mxref.formats import BlockFormat, ElementFormat
 
-__all__ = ["Call", "amax_blocks", "decimal", "describe_step", "rule_inference", "rules_with"]
+__all__ = [
+    "Call",
+    "amax_blocks",
+    "decimal",
+    "describe_moves",
+    "describe_step",
+    "rule_inference",
+    "rules_with",
+]
 
 Call = Callable[..., tuple[NDArray[Any], ...]]
 """A guarded kernel: arrays to arrays, or a `TargetError`."""
@@ -154,11 +162,11 @@ def _name_text(
 def _pattern_text(pattern: Pattern) -> str:
     first = pattern[0][1]
     if len(pattern) == 1:
-        return "never steps" if first == 0 else f"never steps, always {first:+d} against floor"
+        text = "the code changes at powers of two only"
+        return text if first == 0 else f"{text}, always {first:+d} against floor"
     if len(pattern) == 2:
         start, steps = pattern[1]
-        text = describe_step(start)
-        return text if (first, steps) == (0, 1) else f"{text}, from {first:+d} to {steps:+d}"
+        return describe_step(start) + describe_moves(first, steps)
     parts = [f"{steps:+d} from {decimal(start)}" for start, steps in pattern]
     return f"no single threshold: against floor {', '.join(parts)}"
 
@@ -168,7 +176,9 @@ def _exceptions(patterns: list[Pattern], common: Pattern) -> str:
     for (exponent, negative, _), pattern in zip(_SETTINGS, patterns, strict=True):
         if pattern != common:
             sign = "negative amax near " if negative else "amax near "
-            parts.append(f"for {sign}2^{exponent} {_pattern_text(pattern)}")
+            has_said = [n for _, n in pattern] == [n for _, n in common] and len(pattern) == 2
+            text = describe_step(pattern[1][0]) if has_said else _pattern_text(pattern)
+            parts.append(f"for {sign}2^{exponent} {text}")
     return "; ".join(parts)
 
 
@@ -197,6 +207,21 @@ exclusive')
     return (
         f"{what} between {decimal(bits - 1)} (0x{bits - 1:08X}) and {decimal(bits)} (0x{bits:08X})"
     )
+
+
+def describe_moves(before: int, after: int) -> str:
+    """Say which codes a step lies between; nothing where they are floor and the next one.
+
+    Examples
+    --------
+    >>> describe_moves(-1, 0), describe_moves(0, 1)
+    (' (codes: floor - 1 before it, floor after)', '')
+    """
+    if (before, after) == (0, 1):
+        return ""
+    names = [f"floor {n:+d}".replace("+", "+ ").replace("-", "- ") for n in (before, after)]
+    said = ["floor" if not n else name for n, name in zip((before, after), names, strict=True)]
+    return f" (codes: {said[0]} before it, {said[1]} after)"
 
 
 def decimal(bits: int) -> str:

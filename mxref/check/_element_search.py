@@ -1,176 +1,47 @@
-"""The search for the cause: which policy and which faults reproduce given codes.
+"""The search for the cause of wrong element codes, the emitted scale codes given.
 
 A search runs on a sample and returns hypotheses, the simplest of those that fit best first. It
-proves nothing: `mxref.check.quantize` verifies hypotheses on all data and feeds counterexamples
-back into the sample.
+proves nothing: `mxref.check._element_stage` verifies hypotheses on all data and feeds
+counterexamples back into the sample.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mxref.check._beam import MOST_FAULTS, beam_of
+from mxref.check._descent import nearest_policy
 from mxref.check._elements import encode_given, with_flushed_blocks
+from mxref.check._findings import ELEMENT_FIELDS
+from mxref.check._problem import spread
 from mxref.check._read_off import block_faults_seen, element_faults_seen
-from mxref.check.infer import infer_element_policy, infer_scale_policy, scale_differences
-from mxref.faults._stack import stack
+from mxref.check.infer import infer_element_policy
 from mxref.faults.alignment import alignment_models
-from mxref.faults.block import BlockModel, element_side, scale_side
+from mxref.faults.block import BlockModel, element_side
 from mxref.faults.block_variants import block_variants
 from mxref.faults.element import ElementModel, compose, element_models
 from mxref.faults.element_variants import element_variants
-from mxref.faults.encoder import Bools, Bytes
+from mxref.faults.encoder import Bools, Bytes, Encoder
 from mxref.faults.layout import LayoutModel, layout_models
 from mxref.faults.legal import explanations
-from mxref.faults.scale import ScaleModel, Selector
-from mxref.faults.scale_models import scale_models
-from mxref.faults.scale_variants import scale_faults_seen, scale_variants
-from mxref.faults.stats import BlockStats, block_stats
+from mxref.faults.scale import Selector
+from mxref.faults.stats import block_stats
 from mxref.formats import BlockFormat
 from mxref.policy import Policy
 
-__all__ = ["ElementHypothesis", "ElementSearch", "ScaleHypothesis", "search_scales"]
+__all__ = ["CodeModel", "ElementHypothesis", "ElementSearch"]
 
 _NAN_SCALE = 0xFF
-_BEAM = 5  # hypotheses that are carried on when a single fault does not suffice
-_MOST_FAULTS = 3
+_FEW_LANES = 1 << 11  # for searches of many policies
+_ROUNDS = 3
 
 CodeModel = ElementModel | BlockModel
 """What may be wrong with element codes, the scale codes given."""
-
-
-# --- scale ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class ScaleHypothesis:
-    """A policy and faults that are assumed of the scale selection."""
-
-    policy: Policy
-    models: tuple[ScaleModel, ...] = ()
-    residual: int = 0
-    rules: tuple[str, ...] = ()
-
-    def select(self, stats: BlockStats, fmt: BlockFormat) -> Bytes:
-        """Scale codes as the hypothesis has them."""
-        selector = stack(Selector, (model.selector for model in self.models))
-        return selector(fmt, self.policy).select(stats)
-
-
-def search_scales(
-    stats: BlockStats,
-    given: Bytes,
-    fmt: BlockFormat,
-    base: Policy,
-    extra: Sequence[ScaleModel] = (),
-    *,
-    only_faults: bool = False,
-) -> list[ScaleHypothesis]:
-    """Explain scale codes.
-
-    Parameters
-    ----------
-    stats : BlockStats
-        One-dimensional.
-    given : ndarray of uint8
-        Emitted scale codes.
-    base : Policy
-        Preferred where the data are silent.
-    extra : sequence of ScaleModel
-        Faults beyond those of the catalogue, with parameters read off the data.
-    only_faults : bool
-        Whether the policy is settled.
-
-    Returns
-    -------
-    list of ScaleHypothesis
-        Best first, with their residuals on these blocks.
-    """
-    inferred: Policy = base
-    rules: tuple[str, ...] = (str(base.scale_rule),)
-    if not only_faults:
-        inferred, rules = infer_scale_policy(stats, given, fmt, base)
-
-    def residual(policy: Policy, models: tuple[ScaleModel, ...] = ()) -> ScaleHypothesis:
-        trial = ScaleHypothesis(policy, models, 0, rules)
-        codes = trial.select(stats, fmt)
-        missed = int(scale_differences(stats, codes, given).sum())
-        return ScaleHypothesis(policy, models, missed, rules)
-
-    plain = residual(inferred)
-    if plain.residual and not only_faults:
-        plain = min((plain, *map(residual, _at_zero(inferred))), key=lambda h: h.residual)
-        inferred = plain.policy
-    if plain.residual == 0:
-        return [plain]
-    policies = [inferred.replace(scale_rule=rule) for rule in _rules(base, inferred)]
-    # A fault may have misled the inference of the other choices: of NaN, of zeros, of the ends.
-    expected = {"scale_nan": base.scale_nan, "scale_inf": base.scale_inf}
-    ends = (policies[0].replace(scale_above=c) for c in explanations(base, "scale_above"))
-    policies = list(dict.fromkeys((*policies, policies[0].replace(**expected), *ends, base)))
-    if only_faults:
-        policies = [base]
-    known = (*scale_models(fmt), *scale_side(base), *scale_variants())
-    every = (*known, *scale_faults_seen(stats, given, fmt), *extra)
-    models = [m for m in every if not m.legal_change]
-    # A fault that brings its own rule asks for the other choices only.
-    ruled = list(dict.fromkeys(p.replace(scale_rule=policies[0].scale_rule) for p in policies))
-    found = [
-        residual(policy, (model,))
-        for model in models
-        for policy in (policies if model.keeps_rule else ruled)
-    ]
-    found += [plain, *(residual(policy) for policy in policies)]
-    found.sort(key=lambda h: _scale_rank(h, base))
-    for _ in range(_MOST_FAULTS - 1):
-        if found[0].residual == 0:
-            break
-        more = [
-            residual(first.policy, (*first.models, model))
-            for first in _beam(found)
-            for model in models
-            if first.models and model not in first.models
-        ]
-        found = sorted([*found, *more], key=lambda h: _scale_rank(h, base))
-    return found
-
-
-def _at_zero(policy: Policy) -> Iterator[Policy]:
-    """Choices that meet in blocks of zeros and of subnormal numbers, so that none shows alone."""
-    fields = ("input_subnormal", "scale_subnormal", "scale_zero_block")
-    for chosen in itertools.product(*(explanations(policy, name) for name in fields)):
-        yield policy.replace(**dict(zip(fields, chosen, strict=True)))
-
-
-_Hypothesis = TypeVar("_Hypothesis", "ScaleHypothesis", "ElementHypothesis")
-
-
-def _beam(found: Iterable[_Hypothesis]) -> list[_Hypothesis]:
-    """The best hypotheses of different faults; under which policy, the rank has decided."""
-    best: dict[tuple[object, ...], _Hypothesis] = {}
-    for hypothesis in found:
-        if len(best) == _BEAM:
-            break
-        best.setdefault(hypothesis.models, hypothesis)
-    return list(best.values())
-
-
-def _rules(base: Policy, inferred: Policy) -> list[str]:
-    rules = explanations(base, "scale_rule")
-    return list(dict.fromkeys((rules[0], str(inferred.scale_rule), *rules)))
-
-
-def _scale_rank(hypothesis: ScaleHypothesis, base: Policy) -> tuple[int, int, int]:
-    changes = len(hypothesis.policy.diff(base))
-    return hypothesis.residual, len(hypothesis.models), changes
-
-
-# --- element ----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,10 +127,10 @@ class ElementSearch:
         if found[0].residual:
             found = self._ranked([*found, *self._singles(start, self._other_roundings(start))])
         found = self._ranked([*found, *plain])
-        for _ in range(_MOST_FAULTS - 1):
+        for _ in range(MOST_FAULTS - 1):
             if found[0].residual == 0:
                 break
-            found = self._ranked([*found, *self._extended(_beam(found))])
+            found = self._ranked([*found, *self._extended(beam_of(found))])
         return found
 
     def _plain(self, layout: LayoutModel | None) -> ElementHypothesis:
@@ -273,7 +144,42 @@ class ElementSearch:
         policy = infer_element_policy(
             self.x[left].ravel(), scales.ravel(), given[left].ravel(), self.fmt.element, base
         )
-        return self._judged(policy, (), layout)
+        found = self._judged(policy, (), layout)
+        if found.residual and layout is None:
+            legal = self._nearest_legal(policy)
+            if legal is not None:
+                return self._judged(legal, (), layout)
+        return found
+
+    def _nearest_legal(self, inferred: Policy) -> Policy | None:
+        """A legal policy that reproduces every code, if there is one."""
+        every = np.arange(len(self.given))
+        limit = max(16, _FEW_LANES // self.fmt.block_size)
+        chosen, policy = spread(every, limit), inferred
+        for _ in range(_ROUNDS):
+            codes = self._modelled(policy, every)
+            bad = np.flatnonzero((codes != self.given).any(1))
+            if not len(bad):
+                return policy
+            chosen = np.union1d(chosen, spread(bad, limit))
+            given = self.given[chosen]
+
+            def missed(policy: Policy, chosen: Any = chosen, given: Any = given) -> int:
+                return int((self._modelled(policy, chosen) != given).sum())
+
+            starts = self.base, policy
+            policy, left = nearest_policy(
+                starts, ELEMENT_FIELDS, self.fmt.element, missed, few=max(64, given.size // 8)
+            )
+            if left:
+                return None
+        return None
+
+    def _modelled(self, policy: Policy, blocks: NDArray[np.intp]) -> Bytes:
+        """Codes by the model: a kernel would be compiled for each policy, which takes seconds."""
+        x, scales = self.x[blocks], self.scales[blocks]
+        codes = Encoder(self.fmt.element, policy).encode(x, scales[:, None])
+        return with_flushed_blocks(codes, x, scales, self.fmt, policy)
 
     def has_flushed_blocks(self, given: Bytes) -> bool:
         """Whether all blocks whose scale lies below the range are zeros, and should not be."""
@@ -308,7 +214,7 @@ class ElementSearch:
             self._judged(h.policy, (*h.models, model), h.layout)
             for h in beam
             for model in self.models
-            if len(h.models) < _MOST_FAULTS and _goes_with(model, h.models)
+            if len(h.models) < MOST_FAULTS and _goes_with(model, h.models)
         ]
 
     def _merged(self, inferred: Policy) -> Policy:

@@ -1,0 +1,99 @@
+"""What the commands of ``mxref check`` share: options, how files are read, and the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from mxref.cli._files import INPUT_DTYPES, load_codes
+from mxref.cli._output import console, emit_json, json_option
+from mxref.cli._reports import Reports, report_option, write_report
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mxref.check.report import Report
+
+__all__ = [
+    "block",
+    "blocks",
+    "common",
+    "file",
+    "finish",
+    "input_dtype",
+    "read_scales",
+    "report_as",
+    "scalar",
+]
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_FILE = click.Path(path_type=Path)
+
+input_dtype = click.option(
+    "--input-dtype", type=click.Choice(INPUT_DTYPES), help="What the input file holds."
+)
+block = click.option("--format", "format_name", required=True, help="Block format, such as mxfp4.")
+scalar = click.option(
+    "--format",
+    "format_name",
+    required=True,
+    help="Element or scale format, such as e4m3 or e8m0.",
+)
+
+
+def file(name: str, text: str) -> Callable[[_F], _F]:
+    """Add an option that names a file, and has to be given."""
+    return click.option(f"--{name}", required=True, type=_FILE, metavar="FILE.npy", help=text)
+
+
+def report_as(function: _F) -> _F:
+    """Add ``--json`` and ``--report``."""
+    return json_option(report_option(function))
+
+
+def common(function: _F) -> _F:
+    """Add ``--policy``, ``--json`` and ``--report``."""
+    policy = click.option(
+        "--policy", help="What the kernel claims to follow; without it mxref finds out."
+    )
+    return policy(report_as(function))
+
+
+def blocks(function: _F) -> _F:
+    """Add ``--axis`` and ``--block-size``."""
+    axis = click.option(
+        "--axis", default=-1, show_default=True, help="Axis along which blocks lie."
+    )
+    size = click.option("--block-size", type=int, help="Elements that share a scale; default 32.")
+    return axis(size(function))
+
+
+def read_scales(path: Path) -> NDArray[Any]:
+    """Read scale codes."""
+    return load_codes(path, "scale codes")
+
+
+def finish(report: Report, judged: Path, reports: Reports, *, as_json: bool) -> None:
+    """Write and print a report, and end with its exit code."""
+    from mxref.check.render.run import Run
+
+    write_report(report, str(judged), reports)
+    if as_json:
+        emit_json(json.loads(report.to_json()))
+    elif not reports.take_stdout:
+        _print(report)
+    click.get_current_context().exit(Run.of(report).exit_code)
+
+
+def _print(report: Report) -> None:
+    out = console()
+    if not out.is_terminal:
+        click.echo(str(report))
+        return
+    from mxref.check.render.terminal import styled
+
+    out.print(styled(report))
