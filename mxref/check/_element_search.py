@@ -63,11 +63,12 @@ class ElementHypothesis:
 
     def _faulty(self, x: NDArray[np.generic], scales: Bytes, fmt: BlockFormat) -> Bytes:
         encoder = compose(m for m in self.models if isinstance(m, ElementModel))
-        for block in self.models:
-            if isinstance(block, BlockModel):  # there is one at most
-                quantizer = block.quantizer(fmt, self.policy, encoder=encoder)
-                return quantizer.elements(x, scales, block_stats(x))
-        return encoder(fmt.element, self.policy).encode(x, scales[:, None])
+        right = codes = encoder(fmt.element, self.policy).encode(x, scales[:, None])
+        for block in (m for m in self.models if isinstance(m, BlockModel)):
+            quantizer = block.quantizer(fmt, self.policy, encoder=encoder)
+            wrong = quantizer.elements(x, scales, block_stats(x))
+            codes = np.where(wrong == right, codes, wrong).astype(np.uint8)
+        return codes
 
 
 class ElementSearch:
@@ -214,7 +215,7 @@ class ElementSearch:
             self._judged(h.policy, (*h.models, model), h.layout)
             for h in beam
             for model in self.models
-            if len(h.models) < MOST_FAULTS and _goes_with(model, h.models)
+            if len(h.models) < MOST_FAULTS and model not in h.models
         ]
 
     def _merged(self, inferred: Policy) -> Policy:
@@ -231,10 +232,3 @@ class ElementSearch:
             return h.residual, parts, len(h.policy.diff(self.base))
 
         return sorted(dict.fromkeys(found), key=rank)
-
-
-def _goes_with(model: CodeModel, others: Sequence[CodeModel]) -> bool:
-    """Whether a fault can be assumed beside others: no two of whole blocks."""
-    if isinstance(model, BlockModel) and any(isinstance(other, BlockModel) for other in others):
-        return False
-    return model not in others
