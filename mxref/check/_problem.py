@@ -15,7 +15,7 @@ from mxref.formats import SCALE_FORMATS, BlockFormat, ElementFormat
 
 __all__ = ["Piece", "Problem", "spread"]
 
-_SLAB = 1 << 20
+_SLAB = 1 << 22
 _LONE = 32
 _UNIT_SCALE = 127
 
@@ -94,7 +94,7 @@ class Problem:
         return self.shape is not None
 
     def pieces(self) -> Iterator[Piece]:
-        """Yield all blocks in order, about a million elements at a time."""
+        """Yield all blocks in order, about four million elements at a time."""
         start = 0
         for index in inputs.slabs(self.plane, max(1, _SLAB // self.fmt.block_size)):
             scales = self._scales[index].reshape(-1)
