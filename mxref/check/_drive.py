@@ -22,6 +22,7 @@ from mxref.check._smoke import first_difference, require_wired
 from mxref.check.parts import Trouble, Verdict
 from mxref.check.places._groups import designed_for
 from mxref.check.report import Report
+from mxref.check.target import TargetError
 from mxref.formats import BlockFormat, ElementFormat, ScaleFormat
 from mxref.policy import Policy, get_policy
 
@@ -39,6 +40,10 @@ INPUT_DTYPES = {
 
 Fmt = BlockFormat | ElementFormat | ScaleFormat
 _GOOD = (Verdict.CONFORMS, Verdict.CONFORMS_AS)
+_UNSTABLE = (
+    "The target is not deterministic: {}. Fix the seed, or switch stochastic rounding off; if "
+    "there is none, look for a race or for memory that is read before it is written."
+)
 _GROUP = 16
 _REPEATS = 5  # calls on the same input, where two of them differed
 
@@ -99,8 +104,12 @@ class Drive:
             return replace(report, notes=(*report.notes, self._coverage(smoke)))
         core = self._core(smoke)
         report = self._judge(core)
+        if core.notes and report.verdict in _GOOD:  # then the easy cases alone went wrong
+            report = self._alone(smoke, core, report)
         if core.trouble is None and report.verdict in _GOOD and level != "core":
             report = self._stream(report, core, level)
+        if report.verdict is Verdict.UNEXPLAINED and report.trouble is None:
+            report = self._localised(report, core)
         report = self._with_rules(report)
         return replace(report, notes=(*report.notes, self._coverage(core)))
 
@@ -199,6 +208,28 @@ class Drive:
         trouble = Trouble("raised", f"The target {text}. The rest was judged.")
         return _Trial(inputs, outputs, design, trouble=trouble, moved=True)
 
+    def _alone(self, smoke: _Trial, core: _Trial, report: Report) -> Report:
+        """Judge the easy cases as they came out by themselves; right ones change nothing."""
+        small = self._judge(smoke)
+        if small.verdict in _GOOD and small.policy == report.policy:
+            return report
+        return replace(small, notes=(*core.notes, *small.notes))
+
+    def _localised(self, report: Report, core: _Trial) -> Report:
+        """Repeat everything, and put it beside other rows: what changes is no rule."""
+        from mxref.check.places import padding_places, stability
+
+        try:
+            places = stability(self.call, core.inputs, _REPEATS - 1)
+            if places:
+                trouble = Trouble("nondeterministic", _UNSTABLE.format(places[0].what.rstrip(".")))
+                places = (*places, *report.places)
+                return replace(report, policy=None, trouble=trouble, places=places)
+            places = padding_places(self.call, core.inputs)
+        except TargetError:  # other sizes are not taken: that says nothing here
+            return report
+        return replace(report, places=(*places, *report.places))
+
     def _stream(self, report: Report, core: _Trial, level: str) -> Report:
         """Go on with chunks of new inputs until one of them is not as the policy found has it."""
         policy = report.policy or self.asked or get_policy(None)
@@ -255,11 +286,7 @@ class Drive:
 
         runs = [smoke.outputs, second]
         runs += [self.call(*smoke.inputs) for _ in range(_REPEATS - len(runs))]
-        text = (
-            f"The target is not deterministic: {first_difference(smoke.outputs, second)}. Fix the "
-            "seed, or switch stochastic rounding off; if there is none, look for a race or for "
-            "memory that is read before it is written."
-        )
+        text = _UNSTABLE.format(first_difference(smoke.outputs, second))
         places = tuple(p for outputs in zip(*runs, strict=True) for p in repeat_places([*outputs]))
         name = self.fmt.name
         trouble = Trouble("nondeterministic", text)

@@ -207,7 +207,6 @@ def todo(report: Report) -> tuple[str, ...]:
         found = [claim, *found] if claim else found
     if report.verdict is Verdict.UNEXPLAINED:
         found += [place.try_next for place in report.places if place.try_next]
-        found += [f"If it is {f.id}: {f.repair}" for f in report.findings if not f.certain]
         found = found or ["Look at the witness, the map and the lanes; then reduce the input."]
     return tuple(dict.fromkeys(found))
 
