@@ -12,9 +12,10 @@ from mxref.faults.decode import element_table
 from mxref.faults.encoder import as_float64
 from mxref.formats import ElementFormat
 
-__all__ = ["forgotten_factor", "simplest_between"]
+__all__ = ["as_stored", "forgotten_factor", "simplest_between"]
 
 _FEWEST = 8  # elements that must agree on a factor before it is worth a name
+_ULP = Fraction(1, 1 << 23)
 _OFF = 1.02  # a factor nearer to 1 than this is rounding
 
 
@@ -60,7 +61,9 @@ def forgotten_factor(
     high = float(((sizes[at] + sizes[at + 1]) / 2 / quotient).min())
     if not 0 < low <= high or not math.isfinite(high) or (low <= _OFF and high >= 1 / _OFF):
         return None
-    return float(simplest_between(Fraction(low), Fraction(high)))
+    # A kernel holds the factor as a float32, which may lie just beside the simple fraction.
+    simple = simplest_between(Fraction(low) * (1 - _ULP), Fraction(high) * (1 + _ULP))
+    return float(simple)
 
 
 def simplest_between(low: Fraction, high: Fraction) -> Fraction:
@@ -77,3 +80,16 @@ def simplest_between(low: Fraction, high: Fraction) -> Fraction:
     if whole + 1 <= high:
         return Fraction(whole + 1)
     return whole + 1 / simplest_between(1 / (high - whole), 1 / (low - whole))
+
+
+def as_stored(factor: float | None) -> tuple[float, ...]:
+    """A factor as a fraction, and as the float32 that a kernel holds of it, where they differ.
+
+    Examples
+    --------
+    >>> as_stored(3.0), as_stored(None), len(as_stored(1 / 6))
+    ((3.0,), (), 2)
+    """
+    if factor is None:
+        return ()
+    return tuple(dict.fromkeys((factor, float(np.float32(factor)))))

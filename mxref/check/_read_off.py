@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mxref.check._factor import forgotten_factor
+from mxref.check._factor import as_stored, forgotten_factor
 from mxref.faults.block_variants import second_scale, special_blocks
 from mxref.faults.element_variants import boundary_model, nan_model
 from mxref.faults.encoder import Bytes, Encoder, as_float64
@@ -63,6 +63,5 @@ def block_faults_seen(
 ) -> Iterator[BlockModel]:
     """S14 or S16 with the factor, S11 with the codes beside NaN, that some blocks show."""
     yield from special_blocks(x, given)
-    factor = forgotten_factor(x, scales, given, fmt)
-    if factor is not None:
+    for factor in as_stored(forgotten_factor(x, scales, given, fmt)):
         yield second_scale(factor)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mxref.check._compare import Comparison
-from mxref.check._factor import forgotten_factor
+from mxref.check._factor import as_stored, forgotten_factor
 from mxref.check._findings import SCALE_FIELDS, changes, choice_finding, fault_finding
 from mxref.check._problem import Problem, spread
 from mxref.check._scale_search import ScaleHypothesis, search_scales
@@ -120,7 +120,7 @@ def _second_scales(problem: Problem, blocks: NDArray[np.intp]) -> list[ScaleMode
     """S16 with the factor that the elements show, if they show one."""
     piece = problem.take(spread(blocks, SAMPLE_LANES // problem.fmt.block_size))
     factor = forgotten_factor(piece.x, piece.scales, piece.codes, problem.fmt.element)
-    return [] if factor is None else [second_scale_of_amax(factor)]
+    return [second_scale_of_amax(each) for each in as_stored(factor)]
 
 
 def _scale_findings(
