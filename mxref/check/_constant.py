@@ -4,15 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mxref.check.parts import Place
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FEWEST", "constant_place"]
+__all__ = ["FEWEST", "constant_place", "is_varied"]
+
+_FEW_VALUES = 4
 
 FEWEST = 8
 """Mismatches from which on a constant output is worth the name."""
+
+
+def is_varied(expected: NDArray[Any]) -> bool:
+    """Whether what should have come out differs from place to place.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> is_varied(np.arange(9, dtype=np.uint8)), is_varied(np.zeros(9, np.uint8))
+    (True, False)
+    """
+    return len(np.unique(expected.view(f"u{expected.dtype.itemsize}"))) > _FEW_VALUES
 
 
 def constant_place(output: NDArray[Any]) -> Place | None:
@@ -20,6 +36,7 @@ def constant_place(output: NDArray[Any]) -> Place | None:
 
     Examples
     --------
+    >>> import numpy as np
     >>> constant_place(np.zeros(9, np.uint8)).what
     'Every output is 0x00.'
     >>> constant_place(np.arange(9, dtype=np.uint8)) is None

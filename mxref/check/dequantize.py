@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mxref import _inputs as inputs
 from mxref.check._compare import Comparison, add_lanes, same_bits
-from mxref.check._constant import FEWEST, constant_place
+from mxref.check._constant import FEWEST, constant_place, is_varied
 from mxref.check._decoding import (
     DecodeHypothesis,
     Target,
@@ -34,7 +34,7 @@ from mxref.policy import Policy, get_policy
 __all__ = ["as_values", "dequantize", "judge_values", "pins_nan_bits"]
 
 _SAMPLE_LANES = 1 << 15
-_SEARCHED = 1 << 20
+_FEW = 64  # blocks
 _FIELDS = ("decode_overflow", "decode_nan", "decode_subnormal")
 
 
@@ -76,8 +76,10 @@ def dequantize(
     Examples
     --------
     >>> import numpy as np
-    >>> codes, scales = np.full(32, 2, np.uint8), np.array([0], np.uint8)
-    >>> report = dequantize(codes, scales, np.zeros(32, np.float32), "mxfp4")
+    >>> codes = np.repeat(np.array([[2], [1]], np.uint8), 32, 1)  # 1 and 0.5
+    >>> scales = np.array([[0], [1]], np.uint8)  # 2^-127, read as 0, and 2^-126
+    >>> y = np.repeat(np.array([[0], [2**-127]], np.float32), 32, 1)
+    >>> report = dequantize(codes, scales, y, "mxfp4")
     >>> report.verdict, report.findings[0].id
     (<Verdict.DEFECT: 'defect'>, 'D9')
     """
@@ -144,6 +146,9 @@ def judge_values(op: str, problem: Problem, target: Target, policy: Policy | str
         total = Mismatches(0, 0, 0, problem.n_elements)
         return Report(op, name, Verdict.CONFORMS, base, asked, (), total, gaps=gaps)
     same = constant_place(problem.x) if seen.elements >= FEWEST else None
+    some = problem.take(spread(seen.bad_blocks(), _FEW))
+    if same is not None and not is_varied(target.decode(some, base)):
+        same = None
     if same is None:
         best, findings, residual = _diagnose(problem, target, base, seen)
     else:

@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from mxref import _inputs as inputs
 from mxref import arrays
 from mxref.check._compare import Comparison, agrees, compare, without_refusals
-from mxref.check._constant import FEWEST, constant_place
+from mxref.check._constant import FEWEST, constant_place, is_varied
 from mxref.check._element_stage import judge_elements
 from mxref.check._elements import encode_given
 from mxref.check._findings import SCALE_FIELDS, choice_finding
 from mxref.check._joint import legal_policy
-from mxref.check._problem import Problem
+from mxref.check._problem import Problem, spread
 from mxref.check._scale_stage import judge_scales
 from mxref.check._stage import Stage
 from mxref.check._witness import element_witness, scale_witness
@@ -36,6 +36,7 @@ _ONLY_STORED = (
     "All elements are right under the scales that were expected: only the scale codes are wrong, "
     "and were changed after the elements had been made."
 )
+_FEW = 64  # blocks
 _LOOKED_AT = 1 << 20  # elements that are looked at together
 
 
@@ -149,6 +150,9 @@ def judge(op: str, problem: Problem, asked: Policy | None) -> Report:
             findings, verdict = _as_policy(problem, seen, base, legal)
             stages, found = [], legal
     same = constant_place(problem.codes) if seen.elements >= FEWEST else None
+    some = problem.take(spread(seen.bad_blocks(), _FEW))
+    if same is not None and not is_varied(encode_given(some.x, some.scales, problem.fmt, base)):
+        same = None
     if same is not None and verdict is not Verdict.CONFORMS_AS:
         stages = [Stage(base, residual=seen.elements, places=(same,))]
         findings, verdict = [], Verdict.UNEXPLAINED

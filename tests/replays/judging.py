@@ -12,7 +12,7 @@ import replays_random
 import replays_readers
 import replays_scales
 import replays_writers
-from replay import TYPES
+from replayed import TYPES
 
 from mxref import check
 from mxref.check.dot import dot

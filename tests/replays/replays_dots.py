@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from replay import E2M1, E4M3, GITHUB, Replay, scale_value, value_table
+from replayed import E2M1, E4M3, GITHUB, Replay, scale_value, value_table
 
 ROW = 1504  # 47 blocks
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from replay import E2M1, GITHUB, Replay, f32, magnitudes, with_nan, with_sign
+from replayed import E2M1, GITHUB, Replay, f32, magnitudes, with_nan, with_sign
 
 
 def stochastic(t, x, random):

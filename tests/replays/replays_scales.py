@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from replay import (
+from replayed import (
     E2M1,
     E2M3,
     E4M3,

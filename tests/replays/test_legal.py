@@ -9,7 +9,7 @@ from functools import partial
 import ml_dtypes
 import numpy as np
 import pytest
-from replay import (
+from replayed import (
     E2M1,
     E4M3,
     E5M2,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import storage
 from judging import CASES, JUDGES, REPLAYS, driven, judged, on_random_data
-from replay import (
+from replayed import (
     E2M1,
     E4M3,
     TYPES,
