@@ -38,7 +38,10 @@ def texts(report):
 def test_tiny_blocks_are_named_as_their_group():
     found = texts(check.kernel(quantizer(lambda x: (amax(x) > 0) & (amax(x) < 2.0**-110)), "mxfp4"))
     assert any("among the inputs designed for: " in text for text in found), found
-    assert not any("rows" in text and " to " in text for text in found), found
+    # What stands there depends on its place, so that a row in front changes it: that says rows.
+    still = [text for text in found if "change when" not in text]
+    assert len(still) < len(found), found
+    assert not any("rows" in text and " to " in text for text in still), found
     groups = {group.name for group in stimuli.quantize_stimuli(block_format("mxfp4")).groups}
     (named,) = (text.partition("designed for: ")[2][:-1] for text in found if "designed" in text)
     assert set(named.split(", ")) <= groups
