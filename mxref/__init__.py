@@ -33,6 +33,7 @@ __all__ = [
     "explain",
     "formats",
     "get_policy",
+    "matmul",
     "policy",
     "quantize",
     "scalar_format",
@@ -49,6 +50,7 @@ _HOME = {
     "encode": "mxref.arrays",
     "explain": "mxref.show",
     "get_policy": "mxref.policy",
+    "matmul": "mxref.matmul",
     "quantize": "mxref.arrays",
     "scalar_format": "mxref.formats",
 }
@@ -58,6 +60,7 @@ _SUBMODULES = {
     "differences",
     "exact",
     "formats",
+    "matmul",
     "policy",
     "profiles",
     "show",
@@ -82,6 +85,7 @@ if TYPE_CHECKING:
     from mxref.arrays import quantize as quantize
     from mxref.formats import block_format as block_format
     from mxref.formats import scalar_format as scalar_format
+    from mxref.matmul import matmul as matmul
     from mxref.policy import Policy as Policy
     from mxref.policy import get_policy as get_policy
     from mxref.show.codes import show as show

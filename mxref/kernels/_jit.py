@@ -25,7 +25,14 @@ from mxref import __version__
 
 config: Any = _config  # its options are set at run time
 
-__all__ = ["INTERPRETED", "cache_directory", "kernel", "parallel_slot"]
+__all__ = [
+    "INTERPRETED",
+    "cache_directory",
+    "float_kernel",
+    "helper",
+    "kernel",
+    "parallel_slot",
+]
 
 INTERPRETED: bool = bool(config.DISABLE_JIT)
 """Whether NUMBA_DISABLE_JIT is set: the lane programs then run on NumPy arrays."""
@@ -48,7 +55,7 @@ def cache_directory() -> Path:
 
 def _hash_sources() -> str:
     digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
+    for path in sorted(Path(__file__).parent.rglob("*.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 
@@ -135,6 +142,23 @@ def kernel(*, key: str, parallel: bool) -> Callable[[Callable[..., None]], Calla
         return cast("Callable[..., None]", compiled)
 
     return decorate
+
+
+def float_kernel(
+    *, key: str, parallel: bool
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """As `kernel`, for loops whose data are float64 and int64: exempt from the rules about widths.
+
+    Their sums must be exact, or carry their errors, in the default floating-point state, which
+    `mxref.kernels.gemm.floats` sets.
+    """
+    return kernel(key=key, parallel=parallel)
+
+
+def helper(py_func: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a function of a module that compiled loops of the same module call."""
+    compiled: Any = numba.njit(nogil=True, error_model="numpy", boundscheck=False)(py_func)
+    return cast("Callable[..., Any]", compiled)
 
 
 _busy = threading.Lock()

@@ -1,0 +1,189 @@
+"""int32 sums to float64 sums: weighed by powers of two, added exactly or with their errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+
+from mxref.kernels._intrinsics import Call, intrinsic, literal
+from mxref.kernels._jit import INTERPRETED
+from mxref.kernels.gemm import cpu
+from mxref.kernels.gemm.tiles import SIDE
+
+__all__ = ["ADD", "ADD_WITH_ERROR", "SET", "weigh", "weigh_directly"]
+
+SET, ADD, ADD_WITH_ERROR = range(3)
+
+_LANES = 8
+_INTS = ir.VectorType(ir.IntType(32), _LANES)
+_FLOATS = ir.VectorType(ir.DoubleType(), _LANES)
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
+
+
+def _vector(builder: ir.IRBuilder, pointer: ir.Value, place: ir.Value, kind: Any) -> ir.Value:
+    return builder.bitcast(builder.gep(pointer, [place]), kind.as_pointer())
+
+
+def _splat(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
+    nothing = ir.Constant(_FLOATS, ir.Undefined)
+    one = builder.insert_element(nothing, value, ir.Constant(_I32, 0))
+    return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(_I32, _LANES), None))
+
+
+def _weigh(
+    _typing: Any, ints: Any, at: Any, wide: Any, sums: Any, factors: Any, MODE: Any, PATH: Any
+) -> Any:
+    """Add ``ints[at:]``, 32 by 32, times the factors of its rows and columns to ``wide[sums:]``.
+
+    ``wide[factors:]`` are 32 factors of rows and then 32 of columns, powers of two. In the mode
+    ADD_WITH_ERROR what additions lose is added 1024 places behind the sums (TwoSum).
+    """
+    mode, has_fma = literal(MODE), literal(PATH) != cpu.PORTABLE
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        call = Call(context, builder, signature.args, values)
+        source, target = call.at(0, 1), call.at(2, 3)
+        of_rows = call.at(2, 4)
+        parts = [ir.Constant(_I64, part * _LANES) for part in range(SIDE // _LANES)]
+        behind = builder.gep(of_rows, [ir.Constant(_I64, SIDE)])
+        of_columns = [
+            builder.load(_vector(builder, behind, part, _FLOATS), align=8) for part in parts
+        ]
+        fma = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(_FLOATS, [_FLOATS] * 3), "llvm.fma.v8f64"
+        )
+        with cgutils.for_range(builder, ir.Constant(_I64, SIDE)) as loop:
+            of_row = _splat(builder, builder.load(builder.gep(of_rows, [loop.index])))
+            line = builder.mul(loop.index, ir.Constant(_I64, SIDE))
+            for part, of_column in zip(parts, of_columns, strict=True):
+                place = builder.add(line, part)
+                given = builder.load(_vector(builder, source, place, _INTS), align=4)
+                term = builder.fmul(builder.sitofp(given, _FLOATS), of_column)
+                pointer = _vector(builder, target, place, _FLOATS)
+                if mode == SET:
+                    builder.store(builder.fmul(term, of_row), pointer, align=8)
+                    continue
+                before = builder.load(pointer, align=8)
+                if mode == ADD and has_fma:  # no result is rounded, so that a CPU may do either
+                    builder.store(builder.call(fma, [term, of_row, before]), pointer, align=8)
+                    continue
+                term = builder.fmul(term, of_row)
+                after = builder.fadd(before, term)
+                builder.store(after, pointer, align=8)
+                if mode == ADD:
+                    continue
+                back = builder.fsub(after, before)
+                lost = builder.fadd(
+                    builder.fsub(before, builder.fsub(after, back)), builder.fsub(term, back)
+                )
+                errors = builder.add(place, ir.Constant(_I64, SIDE * SIDE))
+                pointer = _vector(builder, target, errors, _FLOATS)
+                total = builder.fadd(builder.load(pointer, align=8), lost)
+                builder.store(total, pointer, align=8)
+        return context.get_dummy_value()
+
+    i = types.intp
+    return types.void(ints, i, wide, i, i, MODE, PATH), generate
+
+
+def _weigh_directly(
+    _typing: Any,
+    ints: Any,
+    at: Any,
+    wide: Any,
+    factors: Any,
+    weights: Any,
+    levels: Any,
+    out: Any,
+    row: Any,
+    column: Any,
+) -> Any:
+    """Write a tile of a float32 matrix: the levels at ``ints[at:]``, weighed, times the factors.
+
+    ``wide[weights:]`` are the weights of the levels, which lie 1024 places apart.
+    """
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        call = Call(context, builder, signature.args, values)
+        source, of_rows, of_levels, count = call.at(0, 1), call.at(2, 3), call.at(2, 4), values[5]
+        matrix = context.make_array(signature.args[6])(context, builder, values[6])
+        columns = builder.extract_value(matrix.shape, 1)
+        start = builder.add(builder.mul(values[7], columns), values[8])
+        target = builder.gep(matrix.data, [start])
+        parts = [ir.Constant(_I64, part * _LANES) for part in range(SIDE // _LANES)]
+        behind = builder.gep(of_rows, [ir.Constant(_I64, SIDE)])
+        of_columns = [
+            builder.load(_vector(builder, behind, part, _FLOATS), align=8) for part in parts
+        ]
+        singles = ir.VectorType(ir.FloatType(), _LANES)
+        held = [cgutils.alloca_once(builder, _FLOATS) for _ in parts]
+        with cgutils.for_range(builder, ir.Constant(_I64, SIDE)) as loop:
+            of_row = _splat(builder, builder.load(builder.gep(of_rows, [loop.index])))
+            line = builder.mul(loop.index, ir.Constant(_I64, SIDE))
+            for place in held:
+                builder.store(ir.Constant(_FLOATS, None), place)
+            with cgutils.for_range(builder, count) as inner:
+                level = builder.sub(builder.sub(count, inner.index), ir.Constant(_I64, 1))
+                weight = _splat(builder, builder.load(builder.gep(of_levels, [level])))
+                shift = builder.mul(level, ir.Constant(_I64, SIDE * SIDE))
+                for part, place in zip(parts, held, strict=True):
+                    spot = builder.add(builder.add(line, part), shift)
+                    given = builder.load(_vector(builder, source, spot, _INTS), align=4)
+                    term = builder.fmul(builder.sitofp(given, _FLOATS), weight)
+                    builder.store(builder.fadd(builder.load(place), term), place)
+            there = builder.gep(target, [builder.mul(loop.index, columns)])
+            for part, place, of_column in zip(parts, held, of_columns, strict=True):
+                value = builder.fmul(builder.fmul(builder.load(place), of_column), of_row)
+                pointer = _vector(builder, there, part, singles)
+                builder.store(builder.fptrunc(value, singles), pointer, align=4)
+        return context.get_dummy_value()
+
+    i = types.intp
+    return types.void(ints, i, wide, i, i, i, out, i, i), generate
+
+
+def _weigh_slowly_directly(  # as the intrinsic
+    ints: Any,
+    at: int,
+    wide: Any,
+    factors: int,
+    weights: int,
+    levels: int,
+    out: Any,
+    row: int,
+    column: int,
+) -> None:
+    size = SIDE * SIDE
+    given = ints[at : at + levels * size].reshape(levels, SIDE, SIDE).astype(float)
+    total = sum(given[level] * wide[weights + level] for level in reversed(range(levels)))
+    of_rows = wide[factors : factors + SIDE, None]
+    value = total * wide[factors + SIDE : factors + 2 * SIDE] * of_rows
+    out[row : row + SIDE, column : column + SIDE] = value
+
+
+def _weigh_slowly(
+    ints: Any, at: int, wide: Any, sums: int, factors: int, mode: int, _path: int
+) -> None:
+    given = ints[at : at + SIDE * SIDE].reshape(SIDE, SIDE).astype(float)
+    of_rows = wide[factors : factors + SIDE, None]
+    term = given * wide[factors + SIDE : factors + 2 * SIDE] * of_rows
+    target = wide[sums : sums + SIDE * SIDE].reshape(SIDE, SIDE)
+    if mode == SET:
+        target[:] = term
+        return
+    before = target.copy()
+    target += term
+    if mode == ADD_WITH_ERROR:
+        back = target - before
+        errors = wide[sums + SIDE * SIDE : sums + 2 * SIDE * SIDE].reshape(SIDE, SIDE)
+        errors += (before - (target - back)) + (term - back)
+
+
+weigh: Callable[..., None] = _weigh_slowly
+weigh_directly: Callable[..., None] = _weigh_slowly_directly
+if not INTERPRETED:
+    weigh = intrinsic(prefer_literal=True)(_weigh)
+    weigh_directly = intrinsic(_weigh_directly)

@@ -1,0 +1,28 @@
+"""Products of matrices in block formats: exact, or bit for bit as a named machine sums them.
+
+``mxref.matmul`` is this package and also a function of the public interface. Both are one object:
+the package can be called, and a call goes to `matmul`.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+from mxref.matmul._accumulator import Accumulator, accumulator, accumulators
+from mxref.matmul._api import matmul
+from mxref.matmul._operands import Operands
+
+__all__ = ["Accumulator", "Operands", "accumulator", "accumulators", "matmul"]
+
+
+class _Callable(types.ModuleType):
+    """A module that can be called: Python lets a module name its own class."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return matmul(*args, **kwargs)
+
+
+_Callable.__call__.__doc__ = matmul.__doc__
+sys.modules[__name__].__class__ = _Callable

@@ -1,0 +1,111 @@
+"""What an accumulation model is, and the table of all that have a name."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mxref._suggest import unknown_name
+from mxref.matmul._operands import Operands
+
+__all__ = ["Accumulator", "accumulator", "accumulators"]
+
+Run = Callable[[Operands], NDArray[Any]]
+
+# Each of these modules has ACCUMULATORS, a tuple; in the order in which documentation lists them.
+_HOMES = (
+    "mxref.matmul.orders",
+    "mxref.matmul.nvidia",
+    "mxref.matmul.amd",
+    "mxref.matmul.specified",
+    "mxref.matmul.software",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulator:
+    """A named way to sum a matrix product.
+
+    Attributes
+    ----------
+    name : str
+        What ``accumulate`` takes, such as ``"nv-hopper-fp8"``.
+    text : str
+        What is done, to stand behind "summed".
+    dtype : str
+        The type of the output: ``"float32"``, ``"float16"`` or ``"bfloat16"``.
+    run : callable
+        From `Operands` to the result, NaN and infinities with their own bits.
+    refuses : callable
+        From `Operands` to the reason why the model has nothing to say of them ("" if it has):
+        a hardware instruction takes certain formats.
+    source : str
+        Where the description comes from: a document, a study, a measurement.
+    evidence : str
+        What the model was validated against, or ``"unvalidated"``.
+    point : str
+        The open point that it is an answer to.
+    is_legal : bool
+        Whether it is a choice that the standard leaves open.
+    """
+
+    name: str
+    text: str
+    dtype: str
+    run: Run
+    refuses: Callable[[Operands], str] = lambda _: ""
+    source: str = ""
+    evidence: str = "unvalidated"
+    point: str = "OP-DOT-PRECISION"
+    is_legal: bool = True
+
+
+@functools.cache
+def accumulators() -> dict[str, Accumulator]:
+    """Return every accumulation model but ``"exact"``, by name.
+
+    Returns
+    -------
+    dict of str to Accumulator
+
+    Examples
+    --------
+    >>> accumulators()["ocp-fp32"].dtype
+    'float32'
+    """
+    found: dict[str, Accumulator] = {}
+    for home in _HOMES:
+        for model in importlib.import_module(home).ACCUMULATORS:
+            if model.name in found:
+                raise RuntimeError(f"two accumulators are called {model.name}")
+            found[model.name] = model
+    return found
+
+
+def accumulator(name: str) -> Accumulator:
+    """Return the accumulation model of a name.
+
+    Raises
+    ------
+    ValueError
+        If there is none; the message names the nearest.
+
+    Examples
+    --------
+    >>> accumulator("nv-hopper-fp8").dtype
+    'float32'
+    """
+    known = accumulators()
+    if name in known:
+        return known[name]
+    from mxref.matmul.orders import order  # it needs this module
+
+    try:
+        return order(name).model()
+    except ValueError:
+        raise ValueError(unknown_name("accumulation", name, ["exact", *known])) from None
