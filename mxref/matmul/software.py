@@ -1,0 +1,85 @@
+"""Matrix products of whole programs on an NVIDIA Hopper GPU, predicted bit for bit.
+
+A program is an instruction and what is around it: in which order K is taken, where partial sums are
+added, where scales enter, how the result is rounded. Each function here gives the model of one;
+those with default arguments, and some more, are listed by name. They were found by recording what
+an H100 gave (torch 2.11.0+cu130 with cuBLAS 13.1.0.3, Triton 3.6.0, driver 580.159.04) and
+compared with the recordings output by output; `tests/matmul/recordings` has the cases, the digests
+of their outputs and the scripts. Other versions may do otherwise.
+
+=================================  =============================================================
+`torch_scaled_mm`                  ``torch._scaled_mm``, scales for a tensor or for its rows
+`torch_scaled_mm_blocks`           the same with scales for 1x128 or 128x128 elements
+`torch_mm`                         ``torch.mm`` of bfloat16, float16 or float32 operands
+`triton_dot`                       ``tl.dot``
+`triton_dot_scaled`                ``tl.dot_scaled``, which Hopper has no instruction for
+=================================  =============================================================
+
+What was found beside the order of summation:
+
+* An FP8 `wgmma` keeps 13 fractional bits. With ``use_fast_accum=False``, torch begins a new sum
+  every 128 of K and adds it to the rest in float32; Triton does so every
+  ``max_num_imprecise_acc``.
+* Where scales are for a whole tensor, ``torch._scaled_mm`` multiplies the sum by the float32
+  product of both; for rows by that of b, then by that of a; each time rounded. For blocks of 128,
+  the sum of each block is added by FMA: times the product of both factors, if one of them is for
+  128x128, or first times that of a if both are for 1x128. A bias is added in float32; then the
+  result is rounded to its type.
+* ``tl.dot_scaled`` multiplies elements and scales in bfloat16. Scale code 0, 2^-127, acts as zero.
+  The infinities and NaNs of E5M2 become numbers, from 2^16 on: a defect, OCP MX says that they
+  are infinities and NaNs (MX-1.0/5.3/fp8).
+* cuBLAS splits K between threadblocks where M and N are small and K is large, and adds the partial
+  sums in order: each 128 (FP8) or 64 (16 bits) of K stays together. That is `splits`. Seen were 1
+  for FP8 up to K = 4096 and for 16 bits up to K = 2048, whatever M and N; and beyond that 1 where
+  M * N fills the GPU, 3 to 25 where it does not. It depends on M, N, K and the version; the number
+  of splits is in the grid of the kernel whose name has ``splitK``.
+* ``torch.addmm`` of 16-bit types rounds the product to that type before it adds.
+
+Not reproduced: 128x128 scales with split K (256 x 256 x 8192), and products that torch gives to
+`gemv` (float32, M or N of 1) or splits in float32 or TF32.
+"""
+
+from __future__ import annotations
+
+from mxref.matmul._accumulator import Accumulator
+from mxref.matmul._software_dots import torch_mm, triton_dot, triton_dot_scaled
+from mxref.matmul._software_scaled_mm import torch_scaled_mm, torch_scaled_mm_blocks
+
+__all__ = [
+    "ACCUMULATORS",
+    "torch_mm",
+    "torch_scaled_mm",
+    "torch_scaled_mm_blocks",
+    "triton_dot",
+    "triton_dot_scaled",
+]
+
+ACCUMULATORS: tuple[Accumulator, ...] = (
+    *(
+        torch_scaled_mm(fast=fast, output=output)
+        for fast in (False, True)
+        for output in ("float32", "bfloat16", "float16")
+    ),
+    *(
+        torch_scaled_mm_blocks(shape=shape, output=output)
+        for shape in ("1x128", "128x128")
+        for output in ("float32", "bfloat16")
+    ),
+    torch_mm("bf16"),
+    torch_mm("bf16", output="bfloat16"),
+    torch_mm("fp16"),
+    torch_mm("fp16", output="float16"),
+    torch_mm("fp32"),
+    triton_dot("fp8"),
+    triton_dot("fp8", imprecise=32),
+    triton_dot("fp8", imprecise=64),
+    triton_dot("fp8", imprecise=128),
+    triton_dot("fp8", output="float16"),
+    triton_dot("fp8", instruction="mma"),
+    triton_dot("bf16"),
+    triton_dot("fp16"),
+    triton_dot("fp16", output="float16"),
+    triton_dot_scaled(),
+    triton_dot_scaled(instruction="mma"),
+)
+"""The models with a name, in the order of the table above."""
