@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mxref.formats import ElementFormat, Kind
+from mxref.kernels.gemm.pack import digit_table
 
 __all__ = ["MOST_DIGITS", "Integers", "Plan", "integers_of", "plan_of"]
 
@@ -36,6 +37,8 @@ class Integers:
         For `kernels.gemm.survey`.
     digits : ndarray of int64
         How many digits an element needs when it is moved up by 0, 1, 2 ... bits.
+    places : ndarray of int8
+        The digits themselves: `kernels.gemm.pack.digit_table`.
     """
 
     table: NDArray[np.int64]
@@ -45,6 +48,7 @@ class Integers:
     mask: int
     excess: int
     digits: NDArray[np.int64]
+    places: NDArray[np.int8]
 
 
 @cache
@@ -79,7 +83,9 @@ def integers_of(fmt: ElementFormat) -> Integers:
         table[codes >= fmt.code_count] = 0
     most, least = int(table.max()), int(table.min())
     digits = np.array([_digits_needed(most << up, least << up) for up in range(_CODES)])
-    return Integers(table.astype(np.int64), unit, most, least, mask, 0x80 - special, digits)
+    table = table.astype(np.int64)
+    places = digit_table(table)
+    return Integers(table, unit, most, least, mask, 0x80 - special, digits, places)
 
 
 def _digits_needed(most: int, least: int) -> int:

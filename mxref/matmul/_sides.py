@@ -99,7 +99,7 @@ def packed(
     pack.pack(
         side.codes, side.scales, block, side.least,
         side.most if plan.is_aligned else side.least,
-        pack.digit_table(side.numbers.table), planes, starts, out,
+        side.numbers.places, planes, starts, out,
         group=group, width=width, is_right=right, is_across=side.is_across,
     )  # fmt: skip
     return out, starts

@@ -49,7 +49,7 @@ def _rounded(x, y, z, mode, precision, emin, emax):  # type: ignore[no-untyped-d
         y, z = -y, -z
     # 53 bits of x, and 10 more for what y adds.
     whole = np.int64(significand * 2.0**53)
-    part = math.ldexp(y, np.int64(63 - exponent))
+    part = math.ldexp(y, 63 - exponent)
     floor = np.floor(part)
     behind = y if part == 0.0 else z  # y itself may vanish there
     sticky = part != floor or behind != 0.0
