@@ -53,7 +53,9 @@ def _kernel_facts() -> dict[str, str]:
     """Ask the kernels themselves; a machine where they fail to load is what a doctor is for."""
     try:
         import mxref.kernels._jit as kernels
+        from mxref.kernels.gemm import cpu
 
+        paths = ", ".join(cpu.NAMES[path] for path in reversed(cpu.paths()))
         folder = kernels.cache_directory()
         threads = str(kernels.numba.get_num_threads())  # type: ignore[attr-defined]
     except Exception as error:  # noqa: BLE001
@@ -61,4 +63,9 @@ def _kernel_facts() -> dict[str, str]:
     existing = next(p for p in (folder, *folder.parents) if p.exists())
     state = "" if os.access(existing, os.W_OK) else " (not writable: kernels compile in each run)"
     compiled = len(list(folder.glob("*.nbi"))) if folder.is_dir() else 0
-    return {"threads": threads, "cache": f"{folder}{state}", "cached kernels": str(compiled)}
+    return {
+        "threads": threads,
+        "matmul paths": paths,
+        "cache": f"{folder}{state}",
+        "cached kernels": str(compiled),
+    }

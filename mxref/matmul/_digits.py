@@ -108,6 +108,8 @@ class Plan:
         Where float64 holds every sum.
     reach : ndarray of float64, shape (panels of a, panels of b)
         A bound on all partial sums, in units of the least product of a result's row and column.
+    is_joint : bool
+        Whether float64 holds the sum of one block.
     terms : int
         How many terms a float64 sum has at most.
     """
@@ -117,6 +119,7 @@ class Plan:
     b_planes: NDArray[np.int64]
     exact: NDArray[np.bool_]
     reach: NDArray[np.float64]
+    is_joint: bool
     terms: int
 
 
@@ -163,7 +166,7 @@ def plan_of(
         if products * step * (k / 64) + levels * weigh * (1 + k // 4096) <= by_block:
             moved = [side.digits[spread] for side, spread in ((a, a_spread), (b, b_spread))]
             return _plan(a, b, a_spread, b_spread, k, moved)
-    return _plan(a, b, a_spread, b_spread, k, still, blocks)
+    return _plan(a, b, a_spread, b_spread, k, still, block, blocks)
 
 
 def _plan(  # both sides of everything
@@ -173,6 +176,7 @@ def _plan(  # both sides of everything
     b_spread: NDArray[np.int64],
     k: int,
     planes: list[NDArray[np.int64]],
+    block: int = 0,
     blocks: int = 0,
 ) -> Plan:
     is_aligned, groups = not blocks, max(blocks, 1)
@@ -183,9 +187,11 @@ def _plan(  # both sides of everything
     count = np.minimum(planes[0][:, None], planes[1][None, :])
     rest = np.where(below >= 0, np.exp2(8.0 * below + 14) * count * 1.01, 0.0)
     products = np.outer(most[0] * lift[0], most[1] * lift[1])
+    of_block = float((most[0] * most[1] + rest.max(initial=0.0)) * min(k, block) * 1.01)
     rest = rest if is_aligned else rest * np.outer(lift[0], lift[1])
     reach = (products + rest) * (max(k, 1) * 1.01)
     per_group = max(1, -(-(k // groups) // 4096) + 1)
     levels = planes[0].max(initial=1) + planes[1].max(initial=1)
     terms = max(1, int(groups * per_group * levels))
-    return Plan(is_aligned, planes[0], planes[1], reach < 2.0**53, reach, terms)
+    is_joint = not is_aligned and of_block < 2.0**53
+    return Plan(is_aligned, planes[0], planes[1], reach < 2.0**53, reach, is_joint, terms)

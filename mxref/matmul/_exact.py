@@ -192,7 +192,8 @@ class _Run:
                 self.path, (stop - start) * self.out.shape[1] * self.k // 64,
                 a, a_starts, plan.a_planes, marks[0], scales[0], sums,
                 b, b_starts, plan.b_planes, marks[1], scales[1],
-                plan.exact, groups, per_group, width, _POWERS, weights, tiles.tile_config(width),
+                plan.exact, plan.is_joint, groups, per_group, width, _POWERS, weights,
+                tiles.tile_config(width),
                 tasks, *product.scratch(len(tasks), levels), start, direct, high, low,
             )  # fmt: skip
             if is_direct:

@@ -28,7 +28,8 @@ MOST_PAIRS = 31  # by so many pairs of planes of one level: 31 * 4096 * 128^2 < 
 
 _PIECE = 8
 _TILE = SIDE * SIDE
-_WIDE = 2 * _TILE + 2 * SIDE  # sums, their errors, and a factor for each row and each column
+_LEVELS = 64  # at most 31 planes on either side
+_WIDE = 2 * _TILE + 2 * SIDE + _LEVELS  # sums, errors, factors of rows and columns, weights
 
 
 def scratch(tasks: int, levels: int) -> tuple[Any, ...]:
@@ -103,13 +104,13 @@ def _take_off(buffer, sink, excess, of_level):  # type: ignore[no-untyped-def]
 
 
 @helper
-def _fill_factors(wide, factors, a_scales, b_scales, first_m, first_n, scale, powers, weight):  # type: ignore[no-untyped-def]
-    """The scale of each row, times the weight of the level, and of each column."""
+def _fill_factors(wide, factors, a_scales, b_scales, first_m, first_n, group, powers):  # type: ignore[no-untyped-def]
+    """The scale of each row and of each column."""
     for line in range(SIDE):
         m = min(first_m + line, a_scales.shape[0] - 1)
         n = min(first_n + line, b_scales.shape[0] - 1)
-        wide[factors + line] = weight * powers[np.int64(a_scales[m, scale])]
-        wide[factors + SIDE + line] = powers[np.int64(b_scales[n, scale])]
+        wide[factors + line] = powers[np.int64(a_scales[m, group])]
+        wide[factors + SIDE + line] = powers[np.int64(b_scales[n, group])]
 
 
 @helper
@@ -150,10 +151,11 @@ def _multiply(PATH: int, parallel: bool) -> Any:
     def run(  # type: ignore[no-untyped-def]
         a, a_starts, a_planes, a_marks, a_scales, a_sums,
         b, b_starts, b_planes, b_marks, b_scales,
-        exact, groups, per_group, width, powers, weights, config,
+        exact, is_joint, groups, per_group, width, powers, weights, config,
         tasks, buffer, fresh, excess, wide, skipped, direct, high, low,
     ):  # fmt: skip
-        # exact[pa, pb]: whether float64 holds all sums of these panels. weights[level].
+        # exact[pa, pb]: whether float64 holds all sums of these panels; is_joint: whether it holds
+        # the sum of all levels of one part. weights[level].
         # buffer, fresh and excess have room for weights.size levels of each task.
         step_size = SIDE * width
         plane = groups * per_group * step_size
@@ -164,6 +166,7 @@ def _multiply(PATH: int, parallel: bool) -> Any:
             begin_tiles(config, PATH)
             ints, flags, sums = task * levels * _TILE, task * levels, task * _WIDE
             factors = sums + 2 * _TILE
+            of_levels = factors + 2 * SIDE
             for pa in range(tasks[task, 0], tasks[task, 1]):
                 for pb in range(tasks[task, 2], tasks[task, 3]):
                     is_exact = exact[pa, pb]
@@ -214,40 +217,37 @@ def _multiply(PATH: int, parallel: bool) -> Any:
                                 if not fresh[flags + level]:
                                     of_level = (flags + level) * SIDE
                                     _take_off(buffer, ints + level * _TILE, excess, of_level)
+                        _fill_factors(
+                            wide, factors, a_scales, b_scales, pa * SIDE, pb * SIDE, group, powers
+                        )
+                        for level in range(top + 1):
+                            weight = np.float64(0.0) if fresh[flags + level] else weights[level]
+                            wide[of_levels + level] = weight
                         if is_short:
-                            _fill_factors(
-                                wide, factors, a_scales, b_scales, pa * SIDE, pb * SIDE, group,
-                                powers, np.float64(1.0),
-                            )  # fmt: skip
-                            for level in range(top + 1):
-                                weight = np.float64(0.0) if fresh[flags + level] else weights[level]
-                                wide[sums + level] = weight
                             weigh_directly(
-                                buffer, ints, wide, factors, sums, top + 1,
+                                buffer, ints, wide, factors, of_levels, top + 1,
                                 direct, pa * SIDE - skipped, pb * SIDE,
                             )  # fmt: skip
-                            continue
-                        for down in range(top + 1):
-                            level = top - down
-                            if fresh[flags + level]:
-                                continue
-                            _fill_factors(
-                                wide, factors, a_scales, b_scales, pa * SIDE, pb * SIDE, group,
-                                powers, weights[level],
+                        elif is_exact and is_first:
+                            weigh(buffer, ints, wide, sums, factors, of_levels, top + 1, SET, PATH)
+                            is_first = False
+                        elif is_exact:
+                            weigh(buffer, ints, wide, sums, factors, of_levels, top + 1, ADD, PATH)
+                        elif is_joint:
+                            weigh(
+                                buffer, ints, wide, sums, factors, of_levels, top + 1,
+                                ADD_WITH_ERROR, PATH,
                             )  # fmt: skip
-                            sink = ints + level * _TILE
-                            if not is_exact:
-                                weigh(buffer, sink, wide, sums, factors, ADD_WITH_ERROR, PATH)
-                            elif is_first:
-                                weigh(buffer, sink, wide, sums, factors, SET, PATH)
-                                is_first = False
-                            else:
-                                weigh(buffer, sink, wide, sums, factors, ADD, PATH)
+                        else:
+                            for down in range(top + 1):
+                                level = top - down
+                                if not fresh[flags + level]:
+                                    weigh(
+                                        buffer, ints + level * _TILE, wide, sums, factors,
+                                        of_levels + level, 1, ADD_WITH_ERROR, PATH,
+                                    )  # fmt: skip
                     if is_short:
                         continue
-                    if is_exact and is_first:
-                        for x in range(_TILE):
-                            wide[sums + x] = np.float64(0.0)
                     if is_exact and direct.shape[0] == 0:
                         for x in range(_TILE):
                             wide[sums + _TILE + x] = np.float64(0.0)

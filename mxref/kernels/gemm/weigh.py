@@ -33,11 +33,48 @@ def _splat(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
     return builder.shuffle_vector(one, nothing, ir.Constant(ir.VectorType(_I32, _LANES), None))
 
 
-def _weigh(
-    _typing: Any, ints: Any, at: Any, wide: Any, sums: Any, factors: Any, MODE: Any, PATH: Any
-) -> Any:
-    """Add ``ints[at:]``, 32 by 32, times the factors of its rows and columns to ``wide[sums:]``.
+def _terms(
+    builder: ir.IRBuilder, source: ir.Value, line: ir.Value, of_levels: ir.Value, count: ir.Value
+) -> list[ir.Value]:
+    """The sum of the levels of one row, each times its weight, from the highest down: exact."""
+    parts = [ir.Constant(_I64, part * _LANES) for part in range(SIDE // _LANES)]
+    held = [cgutils.alloca_once(builder, _FLOATS) for _ in parts]
+    for place in held:
+        builder.store(ir.Constant(_FLOATS, None), place)
+    with cgutils.for_range(builder, count) as inner:
+        level = builder.sub(builder.sub(count, inner.index), ir.Constant(_I64, 1))
+        weight = _splat(builder, builder.load(builder.gep(of_levels, [level])))
+        shift = builder.mul(level, ir.Constant(_I64, SIDE * SIDE))
+        for part, place in zip(parts, held, strict=True):
+            spot = builder.add(builder.add(line, part), shift)
+            given = builder.load(_vector(builder, source, spot, _INTS), align=4)
+            term = builder.fmul(builder.sitofp(given, _FLOATS), weight)
+            builder.store(builder.fadd(builder.load(place), term), place)
+    return [builder.load(place) for place in held]
 
+
+def _columns(builder: ir.IRBuilder, of_rows: ir.Value) -> list[ir.Value]:
+    """The factors of the columns, which lie behind those of the rows."""
+    behind = builder.gep(of_rows, [ir.Constant(_I64, SIDE)])
+    parts = [ir.Constant(_I64, part * _LANES) for part in range(SIDE // _LANES)]
+    return [builder.load(_vector(builder, behind, part, _FLOATS), align=8) for part in parts]
+
+
+def _weigh(
+    _typing: Any,
+    ints: Any,
+    at: Any,
+    wide: Any,
+    sums: Any,
+    factors: Any,
+    weights: Any,
+    levels: Any,
+    MODE: Any,
+    PATH: Any,
+) -> Any:
+    """Add a tile of int32, weighed, times the factors of its rows and columns to ``wide[sums:]``.
+
+    Its levels lie 1024 places apart from ``ints[at:]`` on; ``wide[weights:]`` are their weights.
     ``wide[factors:]`` are 32 factors of rows and then 32 of columns, powers of two. In the mode
     ADD_WITH_ERROR what additions lose is added 1024 places behind the sums (TwoSum).
     """
@@ -46,22 +83,18 @@ def _weigh(
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         call = Call(context, builder, signature.args, values)
         source, target = call.at(0, 1), call.at(2, 3)
-        of_rows = call.at(2, 4)
-        parts = [ir.Constant(_I64, part * _LANES) for part in range(SIDE // _LANES)]
-        behind = builder.gep(of_rows, [ir.Constant(_I64, SIDE)])
-        of_columns = [
-            builder.load(_vector(builder, behind, part, _FLOATS), align=8) for part in parts
-        ]
+        of_rows, of_levels, count = call.at(2, 4), call.at(2, 5), values[6]
+        of_columns = _columns(builder, of_rows)
         fma = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(_FLOATS, [_FLOATS] * 3), "llvm.fma.v8f64"
         )
         with cgutils.for_range(builder, ir.Constant(_I64, SIDE)) as loop:
             of_row = _splat(builder, builder.load(builder.gep(of_rows, [loop.index])))
             line = builder.mul(loop.index, ir.Constant(_I64, SIDE))
-            for part, of_column in zip(parts, of_columns, strict=True):
-                place = builder.add(line, part)
-                given = builder.load(_vector(builder, source, place, _INTS), align=4)
-                term = builder.fmul(builder.sitofp(given, _FLOATS), of_column)
+            terms = _terms(builder, source, line, of_levels, count)
+            for part, (total, of_column) in enumerate(zip(terms, of_columns, strict=True)):
+                place = builder.add(line, ir.Constant(_I64, part * _LANES))
+                term = builder.fmul(total, of_column)
                 pointer = _vector(builder, target, place, _FLOATS)
                 if mode == SET:
                     builder.store(builder.fmul(term, of_row), pointer, align=8)
@@ -81,12 +114,12 @@ def _weigh(
                 )
                 errors = builder.add(place, ir.Constant(_I64, SIDE * SIDE))
                 pointer = _vector(builder, target, errors, _FLOATS)
-                total = builder.fadd(builder.load(pointer, align=8), lost)
-                builder.store(total, pointer, align=8)
+                whole = builder.fadd(builder.load(pointer, align=8), lost)
+                builder.store(whole, pointer, align=8)
         return context.get_dummy_value()
 
     i = types.intp
-    return types.void(ints, i, wide, i, i, MODE, PATH), generate
+    return types.void(ints, i, wide, i, i, i, i, MODE, PATH), generate
 
 
 def _weigh_directly(
@@ -101,10 +134,7 @@ def _weigh_directly(
     row: Any,
     column: Any,
 ) -> Any:
-    """Write a tile of a float32 matrix: the levels at ``ints[at:]``, weighed, times the factors.
-
-    ``wide[weights:]`` are the weights of the levels, which lie 1024 places apart.
-    """
+    """As `weigh`, to a tile of a float32 matrix."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         call = Call(context, builder, signature.args, values)
@@ -113,36 +143,30 @@ def _weigh_directly(
         columns = builder.extract_value(matrix.shape, 1)
         start = builder.add(builder.mul(values[7], columns), values[8])
         target = builder.gep(matrix.data, [start])
-        parts = [ir.Constant(_I64, part * _LANES) for part in range(SIDE // _LANES)]
-        behind = builder.gep(of_rows, [ir.Constant(_I64, SIDE)])
-        of_columns = [
-            builder.load(_vector(builder, behind, part, _FLOATS), align=8) for part in parts
-        ]
+        of_columns = _columns(builder, of_rows)
         singles = ir.VectorType(ir.FloatType(), _LANES)
-        held = [cgutils.alloca_once(builder, _FLOATS) for _ in parts]
         with cgutils.for_range(builder, ir.Constant(_I64, SIDE)) as loop:
             of_row = _splat(builder, builder.load(builder.gep(of_rows, [loop.index])))
             line = builder.mul(loop.index, ir.Constant(_I64, SIDE))
-            for place in held:
-                builder.store(ir.Constant(_FLOATS, None), place)
-            with cgutils.for_range(builder, count) as inner:
-                level = builder.sub(builder.sub(count, inner.index), ir.Constant(_I64, 1))
-                weight = _splat(builder, builder.load(builder.gep(of_levels, [level])))
-                shift = builder.mul(level, ir.Constant(_I64, SIDE * SIDE))
-                for part, place in zip(parts, held, strict=True):
-                    spot = builder.add(builder.add(line, part), shift)
-                    given = builder.load(_vector(builder, source, spot, _INTS), align=4)
-                    term = builder.fmul(builder.sitofp(given, _FLOATS), weight)
-                    builder.store(builder.fadd(builder.load(place), term), place)
+            terms = _terms(builder, source, line, of_levels, count)
             there = builder.gep(target, [builder.mul(loop.index, columns)])
-            for part, place, of_column in zip(parts, held, of_columns, strict=True):
-                value = builder.fmul(builder.fmul(builder.load(place), of_column), of_row)
-                pointer = _vector(builder, there, part, singles)
+            for part, (total, of_column) in enumerate(zip(terms, of_columns, strict=True)):
+                value = builder.fmul(builder.fmul(total, of_column), of_row)
+                place = ir.Constant(_I64, part * _LANES)
+                pointer = _vector(builder, there, place, singles)
                 builder.store(builder.fptrunc(value, singles), pointer, align=4)
         return context.get_dummy_value()
 
     i = types.intp
     return types.void(ints, i, wide, i, i, i, out, i, i), generate
+
+
+def _weighed(ints: Any, at: int, wide: Any, factors: int, weights: int, levels: int) -> Any:
+    size = SIDE * SIDE
+    given = ints[at : at + levels * size].reshape(levels, SIDE, SIDE).astype(float)
+    total = sum(given[level] * wide[weights + level] for level in reversed(range(levels)))
+    of_rows = wide[factors : factors + SIDE, None]
+    return total * wide[factors + SIDE : factors + 2 * SIDE] * of_rows
 
 
 def _weigh_slowly_directly(  # as the intrinsic
@@ -156,20 +180,22 @@ def _weigh_slowly_directly(  # as the intrinsic
     row: int,
     column: int,
 ) -> None:
-    size = SIDE * SIDE
-    given = ints[at : at + levels * size].reshape(levels, SIDE, SIDE).astype(float)
-    total = sum(given[level] * wide[weights + level] for level in reversed(range(levels)))
-    of_rows = wide[factors : factors + SIDE, None]
-    value = total * wide[factors + SIDE : factors + 2 * SIDE] * of_rows
+    value = _weighed(ints, at, wide, factors, weights, levels)
     out[row : row + SIDE, column : column + SIDE] = value
 
 
-def _weigh_slowly(
-    ints: Any, at: int, wide: Any, sums: int, factors: int, mode: int, _path: int
+def _weigh_slowly(  # as the intrinsic
+    ints: Any,
+    at: int,
+    wide: Any,
+    sums: int,
+    factors: int,
+    weights: int,
+    levels: int,
+    mode: int,
+    _path: int,
 ) -> None:
-    given = ints[at : at + SIDE * SIDE].reshape(SIDE, SIDE).astype(float)
-    of_rows = wide[factors : factors + SIDE, None]
-    term = given * wide[factors + SIDE : factors + 2 * SIDE] * of_rows
+    term = _weighed(ints, at, wide, factors, weights, levels)
     target = wide[sums : sums + SIDE * SIDE].reshape(SIDE, SIDE)
     if mode == SET:
         target[:] = term
