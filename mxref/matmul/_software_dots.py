@@ -72,8 +72,9 @@ def torch_mm(kind: str = "bf16", *, output: str = "float32", splits: int = 1) ->
         return rounded(sums, output)
 
     name = f"torch-mm-{kind}-hopper{SUFFIX[output]}"
+    name = name if splits == 1 else f"{name}-split-{splits}"
     return Accumulator(
-        name if splits == 1 else f"{name}-split-{splits}",
+        name,
         f"as torch.mm does on Hopper with {_TYPES[kind]} operands: {_SIXTEEN}"
         + (f", over {splits} parts of K, which are added in order" if splits > 1 else "")
         + ("" if output == "float32" else f", rounded to {output}"),
@@ -81,7 +82,7 @@ def torch_mm(kind: str = "bf16", *, output: str = "float32", splits: int = 1) ->
         run,
         instruction.refuses,
         source=SOURCE,
-        evidence=recorded(19 if output == "float32" else 14),
+        evidence=recorded(name),
         point="OP-DOT-GROUPING",
     )
 
@@ -105,7 +106,7 @@ def _mm_float32() -> Accumulator:
         run,
         refuses,
         source=SOURCE,
-        evidence=recorded(3.1),
+        evidence=recorded("torch-mm-fp32-hopper"),
     )
 
 
@@ -145,8 +146,7 @@ def triton_dot(
             f"imprecise is {imprecise}; expected a multiple of 32, and 0 for anything but FP8 "
             "operands of wgmma"
         )
-    name = f"nv-hopper-{'mma-' if is_small else ''}{kind}{SUFFIX[output]}"
-    model = _INSTRUCTIONS[name]
+    model = _INSTRUCTIONS[f"nv-hopper-{'mma-' if is_small else ''}{kind}{SUFFIX[output]}"]
     rule = model.rule.replace(restart=imprecise)
     if is_small:
         rule = model.rule.replace(restart=0, order=_in_order(4))
@@ -154,15 +154,13 @@ def triton_dot(
     def run(o: Operands) -> NDArray[Any]:
         return model.run_by(o, rule)
 
-    title = f"triton-dot-{kind}-hopper" + ("-mma" if is_small else "") + SUFFIX[output]
-    text = {True: f"in float16, {_SIXTEEN}", False: "16 products at a time with 25 fractional bits"}
-    how = (
-        "32 products at a time with 13 fractional bits"
-        if kind == "fp8" and not is_small
-        else text[is_small]
-    )
+    name = f"triton-dot-{kind}-hopper" + ("-mma" if is_small else "") + SUFFIX[output]
+    name += f"-imprecise-{imprecise}" if imprecise else ""
+    how = "32 products at a time with 13 fractional bits"
+    if kind != "fp8" or is_small:
+        how = ("in float16, " if is_small else "") + "16 products at a time with 25 fractional bits"
     return Accumulator(
-        title + (f"-imprecise-{imprecise}" if imprecise else ""),
+        name,
         f"as tl.dot does on Hopper with {_TYPES.get(kind, 'FP8')} operands: {how}"
         + (f", anew every {imprecise}, then added in float32" if imprecise else "")
         + (", in float16" if output == "float16" else ""),
@@ -170,7 +168,7 @@ def triton_dot(
         run,
         model.refuses,
         source=SOURCE,
-        evidence=recorded(7.6 if kind == "fp8" else 4.5),
+        evidence=recorded(name),
         point="OP-DOT-GROUPING",
     )
 
@@ -214,16 +212,16 @@ def triton_dot_scaled(*, instruction: str = "wgmma") -> Accumulator:
             return f"tl.dot_scaled takes blocks of 32; a and b have blocks of {o.block}"
         return ""
 
+    name = "triton-dot-scaled-hopper" + ("-mma" if is_small else "")
     return Accumulator(
-        "triton-dot-scaled-hopper" + ("-mma" if is_small else ""),
+        name,
         "as tl.dot_scaled does on Hopper: elements times scales in bfloat16, then " + _SIXTEEN,
         "float32",
         run,
         refuses,
         source=SOURCE,
-        evidence=recorded(8.6 if is_small else 24),
+        evidence=recorded(name),
         point="OP-DOT-SCALE-PLACE",
-        is_legal=True,
     )
 
 

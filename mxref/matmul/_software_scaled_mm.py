@@ -77,8 +77,9 @@ def torch_scaled_mm(*, fast: bool = False, output: str = "float32", splits: int 
 
     each = "anew every 128, then in float32" if not fast else "in one running sum"
     name = f"torch-scaled-mm-hopper{'-fast' if fast else ''}{SUFFIX[output]}"
+    name = name if splits == 1 else f"{name}-split-{splits}"
     return Accumulator(
-        name if splits == 1 else f"{name}-split-{splits}",
+        name,
         f"as torch._scaled_mm does on Hopper: 32 products at a time with 13 fractional bits, {each}"
         + (f", over {splits} parts of K" if splits > 1 else "")
         + ("" if output == "float32" else f", then rounded to {output}"),
@@ -86,7 +87,7 @@ def torch_scaled_mm(*, fast: bool = False, output: str = "float32", splits: int 
         run,
         refuses,
         source=SOURCE,
-        evidence=recorded(29),
+        evidence=recorded(name),
         point="OP-DOT-GROUPING",
     )
 
@@ -130,8 +131,9 @@ def torch_scaled_mm_blocks(*, shape: str = "1x128", output: str = "float32") -> 
             or _no_addend(o, "torch._scaled_mm with scales of blocks")
         )
 
+    name = f"torch-scaled-mm-hopper-{shape}{SUFFIX[output]}"
     return Accumulator(
-        f"torch-scaled-mm-hopper-{shape}{SUFFIX[output]}",
+        name,
         f"as torch._scaled_mm does on Hopper with scales for {shape}: 32 products at a time with "
         "13 fractional bits, each 128 of K times its scales added in float32"
         + ("" if output == "float32" else f", then rounded to {output}"),
@@ -139,7 +141,7 @@ def torch_scaled_mm_blocks(*, shape: str = "1x128", output: str = "float32") -> 
         run,
         refuses,
         source=SOURCE,
-        evidence=recorded(3.7 if shape == "1x128" else 7.3),
+        evidence=recorded(name),
         point="OP-DOT-SCALE-PLACE",
     )
 

@@ -29,14 +29,21 @@ What was found beside the order of summation:
   The infinities and NaNs of E5M2 become numbers, from 2^16 on: a defect, OCP MX says that they
   are infinities and NaNs (MX-1.0/5.3/fp8).
 * cuBLAS splits K between threadblocks where M and N are small and K is large, and adds the partial
-  sums in order: each 128 (FP8) or 64 (16 bits) of K stays together. That is `splits`. Seen were 1
-  for FP8 up to K = 4096 and for 16 bits up to K = 2048, whatever M and N; and beyond that 1 where
-  M * N fills the GPU, 3 to 25 where it does not. It depends on M, N, K and the version; the number
-  of splits is in the grid of the kernel whose name has ``splitK``.
-* ``torch.addmm`` of 16-bit types rounds the product to that type before it adds.
+  sums in order, in float32; each 128 (FP8) or 64 (16 bits) of K stays together. That is `splits`.
+  Of 90 shapes, none was split for FP8 up to K = 4096 or for 16 bits up to K = 2048; beyond, large
+  ones were not (FP8: 512 x 512 x 8192), small ones were, into 3 to 25 parts or more. It depends on
+  shape, types and version: the grid of the kernel whose name has ``splitK`` says how many.
+* ``torch.addmm`` of 16-bit types rounds the product to that type before it adds. The models
+  hold with and without ``allow_*_reduced_precision_reduction``.
+* Tiles of Triton with fewer than 64 rows mostly become `mma.sync`. FP8 then goes through float16,
+  with 25 fractional bits instead of 13, and each thread's neighbours in K decide the order.
+* The rest ran on these kernels as well: ``torch._scaled_grouped_mm`` is
+  ``torch-scaled-mm-hopper-bf16`` (or ``-fast-bf16``) in each group, and JAX 0.11.2 gave
+  ``torch-mm-*-hopper`` for bfloat16 and float16 and ``torch-scaled-mm-hopper-fast`` for FP8.
 
-Not reproduced: 128x128 scales with split K (256 x 256 x 8192), and products that torch gives to
-`gemv` (float32, M or N of 1) or splits in float32 or TF32.
+Recorded but not modelled: scales of blocks with split K (1x128 adds its parts in order; 128x128, at
+256 x 256 x 8192, is not the sum of 2 to 8 equal parts), float32 products that cuBLAS
+splits or gives to `gemv`, TF32, and ``tl.dot_scaled`` with an operand in float16.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ OUTPUTS = [
 
 
 def operand(rng, name, shape, axis, block, spread, specials):
-    """Random codes; half of each row is the other half with its signs turned, but for a few."""
+    """Random codes and scale codes, from integers alone."""
     codes = rng.integers(0, ELEMENTS[name], shape, np.uint8)
     if not specials and name.startswith("mxfp8"):
         codes &= np.uint8(0xBB)  # neither NaN nor Inf
@@ -61,14 +61,14 @@ def products(jobs):
             yield a, b, np.ldexp(rng.integers(-(2**40), 2**40, (m, n)).astype(np.float64), -38)
 
 
-def results(*, small=False):
+def results(multiply=mxref.matmul, *, small=False):
     """The bytes of every product, by a name."""
     found = {}
     for i, (a, b, c) in enumerate(products(SMALL if small else LARGE)):
         dtype, rounding = OUTPUTS[i % len(OUTPUTS)]
         addend = c if i % 3 == 0 else None
         key = f"{i} {a.format.name} {b.format.name} {a.shape} {np.dtype(dtype).name} {rounding}"
-        found[key] = mxref.matmul(a, b, addend, dtype=dtype, rounding=rounding).tobytes()
+        found[key] = multiply(a, b, addend, dtype=dtype, rounding=rounding).tobytes()
     return found
 
 

@@ -53,6 +53,15 @@ def test_the_whole_range_of_scales_with_specials(pair):
     assert (found.special == 0).any()
 
 
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join)
+@pytest.mark.parametrize("spread", [0, 14, 50])
+def test_every_type_and_rounding(pair, spread):
+    """Sums that float64 holds, that two of them hold, and that need a bound or integers."""
+    rng = np.random.default_rng([spread, *map(ord, "-".join(pair))])
+    a, b = random_operands(rng, pair, (36, 288, 33), spread=spread)
+    assert_exact(a, b)
+
+
 SHAPES = [
     (1, 1, 1),
     (1, 300, 1),
