@@ -19,7 +19,7 @@ from mxref.kernels._jit import float_kernel, helper, parallel_slot
 from mxref.kernels.gemm import cpu
 from mxref.kernels.gemm.floats import restore_floats, steady_floats
 from mxref.kernels.gemm.tiles import SIDE, begin_tiles, end_tiles, multiply_tiles
-from mxref.kernels.gemm.weigh import ADD, ADD_WITH_ERROR, SET, weigh, weigh_directly
+from mxref.kernels.gemm.weigh import ADD, ADD_WITH_ERROR, SET, take_off, weigh, weigh_directly
 
 __all__ = ["MOST_PAIRS", "MOST_STEPS", "multiply", "row_sums", "scratch"]
 
@@ -91,16 +91,6 @@ def _note_excess(excess, of_level, row_sums, at, count, is_first):  # type: igno
         for step in range(count):
             more = np.int32(more + row_sums[at + step * SIDE + line])
         excess[of_level + line] = more
-
-
-@helper
-def _take_off(buffer, sink, excess, of_level):  # type: ignore[no-untyped-def]
-    """Subtract it."""
-    for line in range(SIDE):
-        more = excess[of_level + line]
-        spot = sink + line * SIDE
-        for n in range(SIDE):
-            buffer[spot + n] = np.int32(buffer[spot + n] - more)
 
 
 @helper
@@ -216,7 +206,7 @@ def _multiply(PATH: int, parallel: bool) -> Any:
                             for level in range(top + 1):
                                 if not fresh[flags + level]:
                                     of_level = (flags + level) * SIDE
-                                    _take_off(buffer, ints + level * _TILE, excess, of_level)
+                                    take_off(buffer, ints + level * _TILE, excess, of_level)
                         _fill_factors(
                             wide, factors, a_scales, b_scales, pa * SIDE, pb * SIDE, group, powers
                         )

@@ -13,7 +13,7 @@ from mxref.kernels._jit import INTERPRETED
 from mxref.kernels.gemm import cpu
 from mxref.kernels.gemm.tiles import SIDE
 
-__all__ = ["ADD", "ADD_WITH_ERROR", "SET", "weigh", "weigh_directly"]
+__all__ = ["ADD", "ADD_WITH_ERROR", "SET", "take_off", "weigh", "weigh_directly"]
 
 SET, ADD, ADD_WITH_ERROR = range(3)
 
@@ -161,6 +161,33 @@ def _weigh_directly(
     return types.void(ints, i, wide, i, i, i, out, i, i), generate
 
 
+def _take_off(_typing: Any, ints: Any, at: Any, excess: Any, first: Any) -> Any:
+    """Subtract ``excess[first:]`` from the rows of ``ints[at:]``, 32 by 32."""
+    whole = ir.VectorType(_I32, SIDE)
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        call = Call(context, builder, signature.args, values)
+        target, of_rows = call.at(0, 1), call.at(2, 3)
+        nothing = ir.Constant(whole, ir.Undefined)
+        zeros = ir.Constant(ir.VectorType(_I32, SIDE), None)
+        with cgutils.for_range(builder, ir.Constant(_I64, SIDE)) as loop:
+            more = builder.load(builder.gep(of_rows, [loop.index]))
+            one = builder.insert_element(nothing, more, ir.Constant(_I32, 0))
+            line = builder.mul(loop.index, ir.Constant(_I64, SIDE))
+            pointer = _vector(builder, target, line, whole)
+            row = builder.load(pointer, align=4)
+            less = builder.sub(row, builder.shuffle_vector(one, nothing, zeros))
+            builder.store(less, pointer, align=4)
+        return context.get_dummy_value()
+
+    i = types.intp
+    return types.void(ints, i, excess, i), generate
+
+
+def _take_off_slowly(ints: Any, at: int, excess: Any, first: int) -> None:
+    ints[at : at + SIDE * SIDE].reshape(SIDE, SIDE)[:] -= excess[first : first + SIDE, None]
+
+
 def _weighed(ints: Any, at: int, wide: Any, factors: int, weights: int, levels: int) -> Any:
     size = SIDE * SIDE
     given = ints[at : at + levels * size].reshape(levels, SIDE, SIDE).astype(float)
@@ -210,6 +237,8 @@ def _weigh_slowly(  # as the intrinsic
 
 weigh: Callable[..., None] = _weigh_slowly
 weigh_directly: Callable[..., None] = _weigh_slowly_directly
+take_off: Callable[..., None] = _take_off_slowly
 if not INTERPRETED:
     weigh = intrinsic(prefer_literal=True)(_weigh)
     weigh_directly = intrinsic(_weigh_directly)
+    take_off = intrinsic(_take_off)
