@@ -14,6 +14,7 @@ from mxref.exact import block, dot, element, ieee, scale
 from mxref.exact.number import Number, NumberClass
 from mxref.formats import BlockFormat, block_format
 from mxref.show._input import brief
+from mxref.show._matmul_steps import matmul_steps
 from mxref.show._text import WIDTH, decimal, field, powers
 from mxref.show.codes import show
 from mxref.show.explain import explain
@@ -328,5 +329,6 @@ _STEPS: Mapping[str, Callable[[VectorFile, Inputs], Iterator[str]]] = MappingPro
         "dot": _dot,
         "quantize_tensor": _quantize_tensor,
         "dequantize_tensor": _dequantize_tensor,
+        "matmul": matmul_steps,
     }
 )

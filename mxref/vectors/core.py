@@ -55,12 +55,15 @@ def core_directory() -> Path:
     )
 
 
-def goal(file: VectorFile, fault: tuple[str, str]) -> tuple[str, ...]:
+def goal(file: VectorFile, fault: tuple[str, str]) -> tuple[str, ...] | None:
     """What a core has to show: a fault, its variant, the operation and the format.
 
     Where a tensor lies in memory has nothing to do with its element format, so for the operations
-    on tensors one format is enough.
+    on tensors one format is enough. So it is for products of matrices, and only for what is not a
+    fault of a dot product as well (None): the core has those of every pair of formats.
     """
+    if file.operation == "matmul":
+        return (*fault, file.operation, "") if fault[0].startswith("L") else None
     where = "" if file.operation.endswith("_tensor") else file.format
     return (*fault, file.operation, where)
 
@@ -88,8 +91,9 @@ def core_of(shown: Iterable[Shown]) -> list[VectorFile]:
             cost *= 1 if file.policy.name == "ocp" else _SECOND_CHOICE
             size[file.path, case.id] = cost
         for fault, ids in kills.items():
-            places = needed.setdefault(goal(file, fault), set())
-            places.update((file.path, case_id) for case_id in ids)
+            what = goal(file, fault)
+            if what is not None:
+                needed.setdefault(what, set()).update((file.path, one) for one in ids)
     chosen = _covering(needed, size)
     return [
         _only(file, {case_id for place, case_id in chosen if place == path})

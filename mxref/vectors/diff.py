@@ -313,6 +313,8 @@ def _differences(
     for output in now:
         if output not in was and output != first_now:
             yield "output added", f"also {_short(output)}", Release.MINOR
+    if old.get("exact") != new.get("exact"):
+        yield "exact values", "of the same inputs", Release.MAJOR
     if first_was != first_now and first_was in now:
         yield "labels", f"{_short(first_was)} is allowed, no longer expected", Release.MINOR
     if any(was[output] != now[output] for output in was if output in now):

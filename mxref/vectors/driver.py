@@ -9,6 +9,7 @@ A *subject* is an implementation over arrays, one signature an operation::
     dot(k, scales_a, codes_a, scales_b, codes_b) -> float32                (one case a call)
     quantize_tensor(x[rows, columns], axis) -> scales, codes               (likewise)
     dequantize_tensor(elements, scales, shape, axis, packing, scale_layout) -> float32[shape]
+    matmul(scales_a[m, blocks], codes_a[m, k], scales_b[n, blocks], codes_b[n, k]) -> float32[m, n]
 
 mxref's kernels, faulty implementations and mutants all have these signatures. A subject refuses an
 input by raising ValueError.
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from mxref.vectors.model import Case
 from mxref.vectors.operations import Inputs, Output
 
-__all__ = ["Subject", "answers", "floats"]
+__all__ = ["Subject", "answers", "floats", "planes"]
 
 Subject: TypeAlias = Callable[..., Any]
 """An implementation of one operation, with the signature above."""
@@ -107,6 +108,8 @@ def _one(operation: str, inputs: Inputs, subject: Subject) -> Output | None:
     try:
         if operation == "dot":
             return _dot(inputs, subject)
+        if operation == "matmul":
+            return _matmul(inputs, subject)
         if operation == "quantize_tensor":
             x = floats([inputs]).reshape(inputs.shape)
             scales, codes = subject(x, inputs.axis)
@@ -133,6 +136,31 @@ def _dot(inputs: Inputs, subject: Subject) -> Output:
     )
     value = np.asarray(subject(inputs.shape[0], *operands), np.float32)
     return next(_values(value.reshape(1, 1)))
+
+
+def _matmul(inputs: Inputs, subject: Subject) -> Output:
+    values = np.asarray(subject(*planes(inputs)), np.float32)
+    return next(_values(values.reshape(1, -1)))
+
+
+def planes(inputs: Inputs) -> tuple[NDArray[np.uint8], ...]:
+    """Return the operands of a matrix product, each a row of scale codes and of codes a line.
+
+    Examples
+    --------
+    >>> b = Inputs(None, (2, 3, 4, 5), scales=(127, 128))
+    >>> case = Inputs(None, (0, 1), scales=(127,), other=b, shape=(1, 2, 2))
+    >>> [part.shape for part in planes(case)]
+    [(1, 1), (1, 2), (2, 1), (2, 2)]
+    """
+    if inputs.other is None:
+        raise TypeError("a matrix product takes two operands")
+    sides = zip((inputs, inputs.other), inputs.shape, strict=False)
+    return tuple(
+        np.array(numbers, np.uint8).reshape(lines, -1)
+        for operand, lines in sides
+        for numbers in (operand.scales, operand.bits)
+    )
 
 
 def _integers(found: Any) -> tuple[int, ...]:

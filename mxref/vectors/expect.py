@@ -21,6 +21,7 @@ from mxref.vectors.expect_tensor import (
     expect_quantize_tensor,
 )
 from mxref.vectors.expectation import Expectation, deciding, verdict_of
+from mxref.vectors.gemm.expect import expect_matmul
 from mxref.vectors.lookup import AnyFormat, format_name
 from mxref.vectors.model import Member, Verdict
 from mxref.vectors.operations import Inputs, Output
@@ -50,7 +51,7 @@ def assumed_fields(operation: str, fmt: AnyFormat, policy: Policy) -> tuple[str,
         fields = ("scale_rule", "rounding", "relu")
     elif operation == "encode" and isinstance(fmt, ElementFormat):
         fields = ("rounding", "relu")
-    elif operation == "dot":
+    elif operation in ("dot", "matmul"):
         fields = ("dot_precision",)  # of float32 or more
     if policy.rounding.startswith("stochastic"):
         fields = (*fields, "stochastic", "stochastic_bits")
@@ -72,7 +73,7 @@ def compare_rules(operation: str, fmt: AnyFormat) -> tuple[str, ...]:
     if operation == "decode":
         has_nan = isinstance(fmt, ScaleFormat) or (isinstance(fmt, ElementFormat) and fmt.has_nan)
         return ("any-nan",) if has_nan else ()
-    if operation in ("dequantize", "dot", "dequantize_tensor"):
+    if operation in ("dequantize", "dot", "dequantize_tensor", "matmul"):
         return ("any-nan",)
     if operation == "quantize" and isinstance(fmt, BlockFormat):
         blockwise = ("nan-scale-hides-codes", "zero-block-any-scale")
@@ -101,6 +102,8 @@ def expect(operation: str, fmt: AnyFormat, policy: Policy, inputs: Inputs) -> Ex
     """
     if operation == "dot" and isinstance(fmt, tuple):
         return expect_dot(fmt, policy, inputs)
+    if operation == "matmul" and isinstance(fmt, tuple):
+        return expect_matmul(fmt, policy, inputs)
     if isinstance(fmt, BlockFormat):
         match operation:
             case "quantize":

@@ -20,7 +20,7 @@ from mxref.vectors.expectation import Expectation
 from mxref.vectors.model import Member, Verdict
 from mxref.vectors.operations import Inputs, Output
 
-__all__ = ["expect_dot"]
+__all__ = ["DotFacts", "dot_facts", "expect_dot"]
 
 _NAN_SCALE = 0xFF
 _BIAS = 127
@@ -72,6 +72,47 @@ def expect_dot(
     >>> hex(found.members[0].out.bits[0]), str(found.verdict)
     ('0x40000000', 'must')
     """
+    found = dot_facts(fmts, inputs)
+    return Expectation(
+        (Member(Output((found.bits,)), ({},)),),
+        Verdict.OPEN if found.openings else Verdict.MUST,
+        tuple(sorted(found.clauses | found.openings)),
+    )
+
+
+class DotFacts(NamedTuple):
+    """What is known of one dot product.
+
+    Attributes
+    ----------
+    total : Number
+        The exact sum.
+    bits : int
+        It as a float32, rounded once.
+    clauses : frozenset of str
+        What it follows from.
+    openings : frozenset of str
+        Open points on which the bits depend; none where any accumulation in float32 or wider gives
+        them.
+    """
+
+    total: Number
+    bits: int
+    clauses: frozenset[str]
+    openings: frozenset[str]
+
+
+def dot_facts(fmts: tuple[BlockFormat, BlockFormat], inputs: Inputs) -> DotFacts:
+    """Work out one dot product: as `expect_dot`, with the exact sum beside the bits.
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from mxref.formats import block_format
+    >>> one = Inputs(None, (0x2,), scales=(0x7F,), other=Inputs(None, (0x3,), scales=(0x80,)))
+    >>> dot_facts((block_format("mxfp4"),) * 2, replace(one, shape=(1,))).total.value
+    Fraction(3, 1)
+    """
     fmt_a, fmt_b = fmts
     blocks = _counted(fmts, inputs)
     total = dot_general(
@@ -80,7 +121,6 @@ def expect_dot(
         [(block.scale_b, block.codes_b) for block in blocks],
         fmt_b,
     )
-    bits = ieee.to_bits(total, "float32")
     n, size = len(inputs.scales), fmt_a.block_size
     clauses = {"MX-1.0/6.1/dot", "MX-1.0/6.2/float32"}
     if n > 1:
@@ -95,11 +135,8 @@ def expect_dot(
         clauses.add("MX-1.0/6.1/precision")
         if n > 1:
             clauses.add("MX-1.0/6.2/precision")
-    return Expectation(
-        (Member(Output((bits,)), ({},)),),
-        Verdict.OPEN if openings else Verdict.MUST,
-        tuple(sorted(clauses | openings)),
-    )
+    bits = ieee.to_bits(total, "float32")
+    return DotFacts(total, bits, frozenset(clauses), frozenset(openings))
 
 
 class _Block(NamedTuple):

@@ -13,11 +13,15 @@ __all__ = ["Expectation", "deciding", "verdict_of"]
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What a case expects: its members, the verdict, and the clauses that they follow from."""
+    """What a case expects: its members, the verdict, and the clauses that they follow from.
+
+    ``exact`` has the exact values behind a matrix product, and nothing otherwise.
+    """
 
     members: tuple[Member, ...]
     verdict: Verdict
     clauses: tuple[str, ...]
+    exact: tuple[str, ...] = ()
 
 
 def verdict_of(members: Sequence[Member]) -> Verdict:

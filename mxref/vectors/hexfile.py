@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mxref.vectors.model import Case, VectorFile, Verdict
+from mxref.vectors.model import ACCUMULATE, Case, VectorFile, Verdict
 from mxref.vectors.operations import input_tokens, output_tokens
 
 __all__ = ["hex_text"]
@@ -27,6 +27,8 @@ _FIELDS = {
     "quantize_tensor": "rows columns axis type x.. ((scales.. codes..) x members)",
     "dequantize_tensor": "rows columns axis packing scale_layout element_bytes scale_bytes"
     " elements.. scales.. ((float32..) x members)",
+    "matmul": "rows columns k blocks scales_a codes_a blocks scales_b codes_b"
+    " ((float32..) x members)",
 }
 
 
@@ -53,6 +55,18 @@ def _verdict(case: Case) -> str:
     if case.verdict is not Verdict.ONE_OF or not any(refused):
         return _VERDICTS[case.verdict]
     return _REFUSED_FIRST if refused[0] else _OR_REFUSED
+
+
+def _labels(file: VectorFile) -> Iterator[str]:
+    """Comments that say which accumulation models give which member of a matrix product."""
+    if file.operation != "matmul":
+        return
+    yield "// accumulate: lines of id, number of the member, and the models that give it"
+    for case in file.cases:
+        for number, member in enumerate(case.members):
+            names = [c[ACCUMULATE] for c in member.when if ACCUMULATE in c]
+            if names:
+                yield f"// {case.id} {number:x} {' '.join(names)}"
 
 
 def hex_text(file: VectorFile) -> str:
@@ -83,5 +97,6 @@ def hex_text(file: VectorFile) -> str:
         "//   4 a refusal is what the policy yields; see INTERPRETING.md",
         "// the first member is what the policy yields, but under verdict 4",
         f"// compare: {compare}; assumes: {assumes}",
+        *_labels(file),
     ]
     return "\n".join([*header, *lines]) + "\n"

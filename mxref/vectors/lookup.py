@@ -9,6 +9,7 @@ __all__ = ["AnyFormat", "block_of", "format_name", "vector_format"]
 AnyFormat = ElementFormat | ScaleFormat | BlockFormat | tuple[BlockFormat, BlockFormat]
 
 _SCALAR = ("encode", "decode")
+_PRODUCTS = ("dot", "matmul")
 
 
 def vector_format(operation: str, name: str) -> AnyFormat:
@@ -19,7 +20,8 @@ def vector_format(operation: str, name: str) -> AnyFormat:
     operation : str
         Such as ``"encode"``.
     name : str
-        Of an element or scale format (encode, decode), of two block formats (dot), or of one.
+        Of an element or scale format (encode, decode), of two block formats (dot,
+        matmul), or of one.
 
     Raises
     ------
@@ -34,11 +36,11 @@ def vector_format(operation: str, name: str) -> AnyFormat:
     """
     if operation in _SCALAR:
         return scalar_format(name)
-    if operation != "dot":
+    if operation not in _PRODUCTS:
         return block_format(name)
     first, dash, second = name.partition("-")
     if not dash:
-        raise ValueError(f"a dot product takes two formats, such as mxfp4-mxint8, got {name!r}")
+        raise ValueError(f"a product takes two formats, such as mxfp4-mxint8, got {name!r}")
     return block_format(first), block_format(second)
 
 

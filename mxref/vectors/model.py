@@ -30,6 +30,7 @@ from mxref.vectors.operations import (
 )
 
 __all__ = [
+    "ACCUMULATE",
     "COMPARE_RULES",
     "GENERATOR",
     "INPUT_DIGITS",
@@ -60,8 +61,11 @@ __all__ = [
 SCHEMA_VERSION = 2
 """Version of the file format; a reader refuses what is newer than itself."""
 
-SET_VERSION = "1.0.0"
+SET_VERSION = "1.1.0"
 """Version of the set: major when an expected bit changes, minor for new cases, patch for words."""
+
+ACCUMULATE = "accumulate"
+"""The key of the labels of matrix products: how the products are added, by the name of a model."""
 
 GENERATOR = "mxref.vectors"
 COMMAND = "mxref vectors generate"
@@ -118,6 +122,7 @@ class Member:
     when : tuple of mappings
         Alternatives, each a mapping ``{policy field: choice}``; an empty mapping always holds. No
         alternative at all means: the standard allows this outcome, no named choice yields it.
+        Of matrix products the one field is `ACCUMULATE`, and the choice the name of a model.
     """
 
     out: Output | None
@@ -126,7 +131,11 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One vector. The first member is the outcome under the policy of the file."""
+    """One vector. The first member is the outcome under the policy of the file.
+
+    ``exact`` has the exact value behind each number of a matrix product, as `mxref.vectors.gemm`
+    writes it; it is empty for other operations.
+    """
 
     id: str
     inputs: Inputs
@@ -135,6 +144,7 @@ class Case:
     clauses: tuple[str, ...]
     flags: tuple[str, ...]
     comment: str
+    exact: tuple[str, ...] = ()
 
     @property
     def expected(self) -> Output | None:
@@ -290,6 +300,7 @@ def case_as_json(operation: str, case: Case) -> dict[str, Any]:
         "id": case.id,
         "in": inputs_as_json(operation, case.inputs),
         **outcome,
+        **({"exact": list(case.exact)} if case.exact else {}),
         "verdict": str(case.verdict),
         "clauses": list(case.clauses),
         "flags": list(case.flags),

@@ -54,6 +54,7 @@ OPERATIONS: tuple[str, ...] = (
     "dot",
     "quantize_tensor",
     "dequantize_tensor",
+    "matmul",
 )
 
 
@@ -68,13 +69,15 @@ class Inputs:
     bits : tuple of int
         Numbers, codes, or the bytes of a stored tensor; row-major.
     scales : tuple of int
-        Scale codes: one (dequantize), one a block (dot), the bytes of a plane (dequantize_tensor).
+        Scale codes: one (dequantize), one a block (dot, matmul; row by row), the bytes of a plane
+        (dequantize_tensor).
     random : tuple of int
         Random bits, one number an element; empty where the policy draws nothing.
     other : Inputs or None
-        The second operand of a dot product.
+        The second operand of a product.
     shape : tuple of int
-        Rows and columns of a tensor; the number of elements that count in a dot product.
+        Rows and columns of a tensor; the number of elements that count in a dot product; rows and
+        columns of the result of a matrix product, and the length of its sums.
     axis : int or None
         Axis of a tensor along which the blocks lie.
     layout : tuple of str
@@ -161,6 +164,11 @@ IN_FIELDS: Mapping[str, tuple[Field, ...]] = MappingProxyType(
             Field("elements", "code", "bits", many=True),
             Field("scales", "code", "scales", many=True),
         ),
+        "matmul": (
+            Field("shape", "size", "shape", many=True),
+            Field("a", "operand", ""),
+            Field("b", "operand", "other"),
+        ),
     }
 )
 """What an operation takes, in the order of JSON and of the tokens."""
@@ -180,6 +188,7 @@ OUT_FIELDS: Mapping[str, tuple[Field, ...]] = MappingProxyType(
             Field("codes", "code", "bits", many=True),
         ),
         "dequantize_tensor": (Field("values", "value", "bits", many=True),),
+        "matmul": (Field("values", "value", "bits", many=True),),
     }
 )
 """What an operation gives, likewise."""

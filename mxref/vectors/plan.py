@@ -18,6 +18,7 @@ from mxref.vectors.covergroups import (
 from mxref.vectors.dequantize_groups import DEQUANTIZE
 from mxref.vectors.dots import DOT, PAIRS
 from mxref.vectors.expect import assumed_fields, compare_rules, expect
+from mxref.vectors.gemm import MATMUL, MATMUL_PAIRS
 from mxref.vectors.lookup import AnyFormat, format_name
 from mxref.vectors.model import SET_VERSION, Case, Covered, VectorFile, case_id, policy_slug
 from mxref.vectors.operations import Inputs
@@ -61,6 +62,8 @@ class Job:
                 return DEQUANTIZE
             case "dot":
                 return DOT
+            case "matmul":
+                return MATMUL
             case "quantize_tensor":
                 return QUANTIZE_TENSOR
         return DEQUANTIZE_TENSOR
@@ -107,6 +110,7 @@ def _plan() -> Iterator[tuple[str, AnyFormat, str]]:
         yield "quantize_tensor", block, "ocp"
         yield "dequantize_tensor", block, "ocp"
     yield from (("dot", pair, "ocp") for pair in PAIRS)
+    yield from (("matmul", pair, "ocp") for pair in MATMUL_PAIRS)
 
 
 def jobs() -> tuple[Job, ...]:
@@ -169,6 +173,7 @@ def _case(job: Job, inputs: Inputs, comment: str, known: dict[str, Case]) -> Cas
         clauses=expectation.clauses,
         flags=(),
         comment=comment,
+        exact=expectation.exact,
     )
 
 

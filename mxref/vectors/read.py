@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mxref.clauses import CLAUSES
-from mxref.formats import BlockFormat, ElementFormat, ScaleFormat
 from mxref.policy import OPEN_POINT_OF, Policy, get_policy
-from mxref.vectors.lookup import AnyFormat, block_of, format_name, vector_format
+from mxref.vectors.fit import check_exact, check_inputs, check_output
+from mxref.vectors.lookup import AnyFormat, format_name, vector_format
 from mxref.vectors.model import (
+    ACCUMULATE,
     SCHEMA_VERSION,
     Case,
     Covered,
@@ -295,13 +296,15 @@ def _case(operation: str, fmt: AnyFormat, policy: str, entry: Mapping[str, Any])
         members = tuple(
             Member(
                 None if member["out"] is None else _output(operation, fmt, inputs, member["out"]),
-                tuple(_known_fields(condition) for condition in member["when"]),
+                tuple(_labels(operation, condition) for condition in member["when"]),
             )
             for member in entry["one_of"]
         )
     expected_keys = {Verdict.MUST: "out", Verdict.ONE_OF: "one_of"}
     if expected_keys.get(verdict, "") not in entry and verdict is not Verdict.OPEN:
         raise VectorError(f"the verdict {verdict} needs the field {expected_keys[verdict]!r}")
+    exact = tuple(entry.get("exact", ()))
+    check_exact(operation, inputs, exact)
     return Case(
         id=entry["id"],
         inputs=inputs,
@@ -310,7 +313,17 @@ def _case(operation: str, fmt: AnyFormat, policy: str, entry: Mapping[str, Any])
         clauses=_known_clauses(entry["clauses"]),
         flags=tuple(entry["flags"]),
         comment=entry["comment"],
+        exact=exact,
     )
+
+
+def _labels(operation: str, condition: dict[str, str]) -> dict[str, str]:
+    """The choices of a label; those of a matrix product are names of accumulation models."""
+    if operation != "matmul":
+        return _known_fields(condition)
+    if condition.keys() - {ACCUMULATE}:
+        raise VectorError(f"the labels of a matmul name {ACCUMULATE}, got {', '.join(condition)}")
+    return condition
 
 
 def _inputs(operation: str, fmt: AnyFormat, entry: Mapping[str, Any]) -> Inputs:
@@ -320,76 +333,11 @@ def _inputs(operation: str, fmt: AnyFormat, entry: Mapping[str, Any]) -> Inputs:
             if len(number) != digits:
                 raise VectorError(f"{number!r} is no {entry['type']}: that takes {digits} digits")
     inputs = inputs_from_json(operation, entry)
-    match operation:
-        case "decode":
-            _check_codes(inputs.bits, fmt)
-        case "quantize":
-            _length(inputs.bits, block_of(fmt))
-        case "dequantize":
-            _length(inputs.bits, block_of(fmt))
-            _check_codes(inputs.bits, block_of(fmt).element)
-        case "dot":
-            _check_dot(inputs, fmt)
-        case "quantize_tensor" | "dequantize_tensor":
-            _check_tensor(operation, inputs)
+    check_inputs(operation, fmt, inputs)
     return inputs
 
 
 def _output(operation: str, fmt: AnyFormat, inputs: Inputs, entry: Mapping[str, Any]) -> Output:
     out = output_from_json(operation, entry)
-    if operation == "encode":
-        _check_codes(out.bits, fmt)
-    elif operation in ("quantize", "dequantize"):
-        _length(out.bits, block_of(fmt))
-    elif operation.endswith("_tensor") and len(out.bits) != inputs.shape[0] * inputs.shape[1]:
-        rows, columns = inputs.shape
-        raise VectorError(f"{rows} x {columns} elements expected, not {len(out.bits)}")
-    if operation.startswith("quantize"):
-        _check_codes(out.bits, block_of(fmt).element)
+    check_output(operation, fmt, inputs, out)
     return out
-
-
-def _length(numbers: tuple[int, ...], fmt: BlockFormat) -> None:
-    if len(numbers) != fmt.block_size:
-        raise VectorError(f"a block of {fmt.name} has {fmt.block_size} lanes, not {len(numbers)}")
-
-
-def _check_codes(codes: tuple[int, ...], fmt: AnyFormat) -> None:
-    if not isinstance(fmt, ElementFormat | ScaleFormat):
-        raise VectorError(f"{format_name(fmt)} has no codes of its own")
-    if max(codes) >= fmt.code_count:
-        raise VectorError(
-            f"'{max(codes):02x}' is no code of {fmt.name}: the largest is {fmt.code_count - 1:02x}"
-        )
-
-
-def _check_dot(inputs: Inputs, fmt: AnyFormat) -> None:
-    other = inputs.other
-    if not isinstance(fmt, tuple) or other is None:
-        raise VectorError("a dot product takes two operands")
-    size = block_of(fmt).block_size
-    for side, operand, own in (("a", inputs, fmt[0]), ("b", other, fmt[1])):
-        if len(operand.scales) != len(inputs.scales):
-            raise VectorError(f"{len(inputs.scales)} scales in a, {len(other.scales)} in b")
-        if len(operand.bits) != size * len(operand.scales):
-            raise VectorError(
-                f"{side} has {len(operand.scales)} blocks and {len(operand.bits)} codes; "
-                f"a block has {size}"
-            )
-        _check_codes(operand.bits, own.element)
-    if not 1 <= inputs.shape[0] <= len(inputs.bits):
-        raise VectorError(f"k is {inputs.shape[0]}, but there are {len(inputs.bits)} elements")
-
-
-def _check_tensor(operation: str, inputs: Inputs) -> None:
-    if len(inputs.shape) != 2 or min(inputs.shape) < 1:
-        raise VectorError(f"a shape has rows and columns, got {list(inputs.shape)}")
-    if inputs.axis not in (0, 1):
-        raise VectorError(f"the axis is 0 or 1, got {inputs.axis}")
-    count = inputs.shape[0] * inputs.shape[1]
-    if operation == "quantize_tensor" and len(inputs.bits) != count:
-        raise VectorError(f"{count} numbers expected for this shape, got {len(inputs.bits)}")
-    if operation == "dequantize_tensor":
-        needed = count if inputs.layout[0] == "bytes" else -(-count // 2)
-        if len(inputs.bits) != needed:
-            raise VectorError(f"{needed} bytes expected for this shape, got {len(inputs.bits)}")

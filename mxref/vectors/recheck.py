@@ -6,6 +6,7 @@ one of them is wrong, or the file was edited.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,8 @@ from mxref.vectors import second_dot
 from mxref.vectors.choices import with_choices
 from mxref.vectors.compare import same_output
 from mxref.vectors.driver import Subject, answers
+from mxref.vectors.gemm import second
+from mxref.vectors.gemm.recheck import matmul_problems
 from mxref.vectors.model import Case, Member, VectorFile
 from mxref.vectors.operations import Output, input_digits, output_digits
 
@@ -34,7 +37,11 @@ def expectation_problems(file: VectorFile) -> Iterator[str]:
     A case is asked under every combination of the policy fields that its labels name; exactly one
     member must claim each. Under the file's own policy the first member is compared bit for bit.
     Members without a label (another NaN that the standard allows) have no computation behind them.
+    Products of matrices have labels of their own, and are checked by `mxref.vectors.gemm.recheck`.
     """
+    if file.operation == "matmul":
+        yield from matmul_problems(file)
+        return
     asked: dict[_Choices, list[tuple[Case, Member]]] = {}
     for case in file.cases:
         for choices, members in _claims(file, case):
@@ -110,8 +117,8 @@ def _shown(operation: str, out: Output | None, lane: int | None) -> str:
 def kernels(operation: str, format_name: str, policy: Policy) -> Subject:
     """Return mxref's kernels in the signature of an operation (see `mxref.vectors.driver`).
 
-    There is no kernel for a dot product yet: its second computation is float64 arithmetic with a
-    single rounding (`mxref.vectors.second_dot`).
+    Of products it is a second computation instead: of dot products float64 arithmetic with a single
+    rounding (`mxref.vectors.second_dot`), of matrices integers (`mxref.vectors.gemm.second`).
 
     Examples
     --------
@@ -136,6 +143,10 @@ def kernels(operation: str, format_name: str, policy: Policy) -> Subject:
             return lambda k, *operands: second_dot.dot(
                 k, operands[0], operands[1], operands[2], operands[3], fmt_a, fmt_b
             )
+        case "matmul":
+            a, _, b = format_name.partition("-")
+            fmts = block_format(a), block_format(b)
+            return functools.partial(second.matmul, fmts)
         case "quantize_tensor":
             return lambda x, axis: _quantized(x, axis, format_name, policy)
     return lambda *stored: _from_store(stored, format_name, policy)

@@ -91,15 +91,21 @@ _IN: dict[str, _Schema] = {operation: _fields(IN_FIELDS[operation]) for operatio
 _OUT: dict[str, _Schema] = {operation: _fields(OUT_FIELDS[operation]) for operation in OPERATIONS}
 
 
+# An integer times a power of two, or what is no number.
+_EXACT = "^(-?0x(0|[1-9a-f][0-9a-f]*)p[+-][0-9]+|-?inf|nan)$"
+
+
 def _case(operation: str) -> _Schema:
     refused = {"anyOf": [_OUT[operation], {"type": "null"}]}
     member = _object({"out": refused, "when": _list_of(_map_of(_text()))})
+    exact = _list_of(_text(_EXACT), minItems=1)
     return _object(
         {
             "id": _hex(12),
             "in": _IN[operation],
             "out": _OUT[operation],
             "one_of": _list_of(member, minItems=1),
+            **({"exact": exact} if operation == "matmul" else {}),
             "verdict": {"enum": [str(v) for v in Verdict]},
             "clauses": _list_of(_ref("clause"), minItems=1),
             "flags": _list_of(_text("^[A-Z][0-9]+$")),

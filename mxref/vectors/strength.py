@@ -21,6 +21,7 @@ from mxref.faults.implementations import Implementation, implementations
 from mxref.faults.legal import alternatives
 from mxref.vectors.compare import accepts, same_output
 from mxref.vectors.driver import answers
+from mxref.vectors.gemm.faulty import faulty_products
 from mxref.vectors.lookup import vector_format
 from mxref.vectors.model import Case, Progress, VectorFile, Verdict
 from mxref.vectors.operations import Output
@@ -171,10 +172,9 @@ class Survey:
 
     def __init__(self, file: VectorFile) -> None:
         self.file = file
-        fmt = vector_format(file.operation, file.format)
         self._found = [
             (model, _failing(file, outputs), _differing(file, outputs), outputs)
-            for model in implementations(file.operation, fmt, file.policy)
+            for model in _models(file)
             for outputs in (answers(file.operation, file.cases, model.subject),)
         ]
 
@@ -237,6 +237,13 @@ class Survey:
             count=len(shown),
             reason=reason,
         )
+
+
+def _models(file: VectorFile) -> tuple[Implementation, ...]:
+    fmt = vector_format(file.operation, file.format)
+    if file.operation == "matmul" and isinstance(fmt, tuple):
+        return faulty_products(fmt)
+    return implementations(file.operation, fmt, file.policy)
 
 
 # --- one fault, one file ---------------------------------------------------------------------

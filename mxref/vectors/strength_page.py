@@ -29,7 +29,8 @@ Every fault of the catalogue that is a deterministic variation of an operation
 
 {total}
 
-The core set (`spec_vectors/core/`, in the wheel) shows all of them, too: {core}.
+The core set (`spec_vectors/core/`, in the wheel) shows all of them, too, faults of sums in `dot`
+alone: {core}.
 """
 
 

@@ -66,7 +66,12 @@ def load_set(folder: Path = ROOT / "spec_vectors") -> list[Step]:
     import mxref.vectors.read
 
     entries = mxref.vectors.read.load_manifest(folder / "manifest.json").files
-    names = sorted(name for name in entries if name.endswith(".json") and entries[name].cases)
+    # matmul/ tests no kernel of conversions, and its models would run without a compiler here.
+    names = sorted(
+        name
+        for name in entries
+        if name.endswith(".json") and entries[name].cases and not name.startswith("matmul/")
+    )
     files = [(name, mxref.vectors.read.load(folder / name)) for name in names]
     steps = []
     for name, file in files:

@@ -83,6 +83,14 @@ def check_inputs(operation, inputs, words):
                 (blocks,) = take(1)
                 assert take(blocks) == operand.scales
                 assert take(32 * blocks) == operand.bits
+        case "matmul":
+            m, n, k = take(3)
+            assert (m, n, k) == inputs.shape
+            for operand, lines in ((inputs, m), (inputs.other, n)):
+                (blocks,) = take(1)
+                assert blocks == lines * ((k + 31) // 32)
+                assert take(blocks) == operand.scales
+                assert take(lines * k) == operand.bits
         case "quantize_tensor":
             rows, columns, axis, source = take(4)
             assert ((rows, columns), axis, source) == (

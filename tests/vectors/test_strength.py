@@ -73,6 +73,16 @@ def test_layouts_are_probed_once_whatever_the_element(every_file):
     assert len(chosen) < len(shown)
 
 
+def test_products_of_matrices_are_in_the_core_for_their_places(every_file):
+    paths = [p for p in every_file if p.startswith("matmul/mxfp6")]
+    shown = [Shown(every_file[p], Survey(every_file[p]).kills()) for p in paths]
+    (few,) = core_of(shown)
+    assert {fault for fault in Survey(few).kills() if fault[0][0] == "L"} == {
+        fault for each in shown for fault in each.kills if fault[0][0] == "L"
+    }
+    assert len(few.cases) <= 3
+
+
 def test_a_choice_that_the_standard_leaves_is_no_defect(every_file):
     row = status(every_file["encode/e2m1.ocp.json"], "E19", "every -0")
     assert row.status == "legal"

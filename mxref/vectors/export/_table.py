@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mxref.formats import block_format
-from mxref.vectors.model import VectorError, VectorFile, Verdict, sha256, vector_file_text
+from mxref.vectors.model import (
+    ACCUMULATE,
+    VectorError,
+    VectorFile,
+    Verdict,
+    sha256,
+    vector_file_text,
+)
 from mxref.vectors.operations import (
     IN_FIELDS,
     INPUT_DIGITS,
@@ -128,7 +135,20 @@ class Table:
             "type": list(TYPES),
             "packing": list(PACKINGS),
             "scale_layout": list(SCALE_LAYOUTS),
+            **_labels(self.file),
         }
+
+
+def _labels(file: VectorFile) -> dict[str, Any]:
+    """Which accumulation models give which member of a matrix product, by the id of the case."""
+    if file.operation != "matmul":
+        return {}
+    labelled = {
+        case.id: [[c[ACCUMULATE] for c in m.when if ACCUMULATE in c] for m in case.members]
+        for case in file.cases
+        if any(condition for member in case.members for condition in member.when)
+    }
+    return {ACCUMULATE: labelled}
 
 
 def table(file: VectorFile) -> Table:

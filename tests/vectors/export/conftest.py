@@ -46,6 +46,7 @@ _X = tuple(0x3F800000 + n for n in range(32))
 _A = Inputs(None, block(1, 64), scales=(0x7F, 0x80))
 _B = Inputs(None, block(2, 64), scales=(0x7E, 0xFF))
 _SHORT = Inputs(None, block(3), scales=(0x01,), other=Inputs(None, block(4), (2,)), shape=(7,))
+_B_ROWS = Inputs(None, block(2, 40), scales=(0x7E, 0xFF))
 FILES = {
     "encode": make(
         "encode",
@@ -90,6 +91,20 @@ FILES = {
             ONE_OF,
         ),
         (_SHORT, [Output((0,))], MUST),
+    ),
+    "matmul": make(
+        "matmul",
+        "mxfp4-mxfp6_e2m3",
+        (
+            Inputs(None, block(1, 80), scales=(1, 2, 3, 4), other=_B_ROWS, shape=(2, 1, 40)),
+            [Output((0x40400000, 1)), Output((0x40400001, 0)), None],
+            ONE_OF,
+        ),
+        (
+            Inputs(None, (3,), scales=(0x7F,), other=Inputs(None, (4,), (2,)), shape=(1, 1, 1)),
+            [Output((0,))],
+            MUST,
+        ),
     ),
     "quantize_tensor": make(
         "quantize_tensor",

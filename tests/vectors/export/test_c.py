@@ -8,7 +8,7 @@ import pytest
 from mxref.vectors.export import export_files
 from mxref.vectors.model import sha256, vector_file_text
 
-RAGGED = {"dot", "quantize_tensor", "dequantize_tensor"}
+RAGGED = {"dot", "quantize_tensor", "dequantize_tensor", "matmul"}
 
 
 def printing(file, name, cases):

@@ -9,7 +9,7 @@ import pytest
 from mxref.vectors.export import export_files
 
 pytestmark = pytest.mark.examples  # needs the same tools
-RAGGED = {"dot", "quantize_tensor", "dequantize_tensor"}
+RAGGED = {"dot", "quantize_tensor", "dequantize_tensor", "matmul"}
 
 
 @pytest.fixture(scope="module")
