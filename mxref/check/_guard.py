@@ -33,6 +33,8 @@ _SIGNATURES = {
     "dequantize_tensor": "fn(elements: uint8, scales: uint8, shape) -> values: float32 (shape)",
     "dot": "fn(codes_a: uint8 (n, K), scales_a: uint8 (n, K / k), codes_b, scales_b) -> "
     "sums: float32 (n,)",
+    "matmul": "fn(codes_a: uint8 (M, K), scales_a: uint8 (M, K / k), codes_b: uint8 (K, N), "
+    "scales_b: uint8 (K / k, N)) -> product: float32 (M, N)",
 }
 
 

@@ -28,6 +28,8 @@ LEVELS = ("smoke", "core", "full", "exhaustive")
 TIMEOUT = 120.0
 """Seconds that one call may take."""
 
+_PRODUCTS = ("dot", "matmul")
+
 Fmt = BlockFormat | ElementFormat | ScaleFormat
 
 
@@ -58,12 +60,14 @@ def kernel(  # noqa: PLR0913  # options of a test bench, by keyword
         - ``quantize_tensor``: float32 (rows, columns) to the bytes of elements and of scales
         - ``dequantize_tensor``: bytes of elements and scales, and the shape, to float32
         - ``dot``: codes (n, K) and scale codes (n, K / k) of a, then of b, to float32 (n,)
+        - ``matmul``: codes (M, K) and scale codes (M, K / k) of a, then codes (K, N) and scale
+          codes (K / k, N) of b, to float32 (M, N)
 
         Codes and scale codes are uint8, one a byte; one-byte types of ml_dtypes and of torch, and
         an object with ``codes`` and ``scales`` are accepted from `fn` as well.
     format : str or format
-        A block format for blocks, tensors and dots (``"mxfp4-mxfp8_e4m3"`` for two of them), else
-        an element format or ``"e8m0"``.
+        A block format for blocks, tensors, dots and products of matrices
+        (``"mxfp4-mxfp8_e4m3"`` for two of them), else an element format or ``"e8m0"``.
     op : str
         One of the above.
     policy : Policy or str, optional
@@ -126,8 +130,8 @@ def kernel(  # noqa: PLR0913  # options of a test bench, by keyword
     name, fmt = _format(format, op)
     caller = Caller(_adapted(fn, arrays), signature(op, input_dtype), timeout)
     try:
-        if op == "dot":
-            return _drive_dot(caller, fmt, asked, level)
+        if op in _PRODUCTS:
+            return _drive_product(caller, fmt, op, asked, level)
         if op.endswith("_tensor"):
             return _drive_tensor(caller, fmt[0], op, asked, level, layout)
         guarded = GuardedKernel(caller, op, fmt[0])
@@ -151,8 +155,8 @@ def _by_name(fn: object) -> str:
 
 
 def _format(given: str | Fmt, op: str) -> tuple[str, tuple[Any, ...]]:
-    """Return the name of a format, and what it stands for: two block formats for a dot."""
-    if op == "dot":
+    """Return the name of a format, and what it stands for: two block formats for a product."""
+    if op in _PRODUCTS:
         first, _, second = str(getattr(given, "name", given)).partition("-")
         pair = block_format(first), block_format(second or first)
         return f"{pair[0].name}-{pair[1].name}", pair
@@ -169,12 +173,13 @@ def _adapted(fn: Callable[..., Any], arrays: str) -> Callable[..., Any]:
     return adapted(fn, arrays)
 
 
-def _drive_dot(
-    caller: Caller, pair: tuple[BlockFormat, BlockFormat], asked: Policy | None, level: str
+def _drive_product(
+    caller: Caller, pair: tuple[BlockFormat, BlockFormat], op: str, asked: Policy | None, level: str
 ) -> Report:
-    from mxref.check.dot import drive_dot
+    from mxref.check.dot import drive_dot, drive_matmul
 
-    return drive_dot(caller, *pair, asked, level=level)
+    drive = drive_dot if op == "dot" else drive_matmul
+    return drive(caller, *pair, asked, level=level)
 
 
 def _drive_tensor(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, overload
 
 __all__ = [
+    "Distances",
     "Finding",
     "Gap",
     "Inference",
@@ -226,6 +227,23 @@ class Mismatches:
     total_elements: int
     first: Witness | None = None
     map: MismatchMap | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Distances:
+    """How far results are from the exact sum, in units of what any order of a sum allows.
+
+    Attributes
+    ----------
+    bins : tuple of (str, int)
+        How many results are the exact sum, have an error up to each bound, and have none that can
+        be told, in this order.
+    worst : float
+        The largest finite error.
+    """
+
+    bins: tuple[tuple[str, int], ...]
+    worst: float
 
 
 @dataclass(frozen=True, slots=True)

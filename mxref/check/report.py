@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mxref.check.parts import (
+    Distances,
     Finding,
     Gap,
     Inference,
@@ -56,6 +57,10 @@ class Report:
         Known implementations that give the same bits.
     trouble : Trouble or None
         Why the target could not be judged, or not as it should be.
+    distances : Distances or None
+        How far results of sums are from the exact ones; None for other operations.
+    sum_tree : tuple of str
+        In which order a driven target adds, as indented lines.
     """
 
     op: str
@@ -71,6 +76,8 @@ class Report:
     places: tuple[Place, ...] = ()
     profiles: tuple[str, ...] = ()
     trouble: Trouble | None = None
+    distances: Distances | None = None
+    sum_tree: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

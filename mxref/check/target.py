@@ -38,6 +38,7 @@ OPS = (
     "quantize_tensor",
     "dequantize_tensor",
     "dot",
+    "matmul",
 )
 """The operations that a kernel can implement, casts first."""
 
@@ -235,7 +236,7 @@ def valid_format(name: str, op: str) -> str:
     try:
         if op in ("encode", "decode"):
             return scalar_format(name).name
-        if op == "dot":  # of two formats, "mxfp4-mxfp8_e4m3", or of one with itself
+        if op in ("dot", "matmul"):  # of two formats, "mxfp4-mxfp8_e4m3", or of one with itself
             return "-".join(block_format(part).name for part in name.split("-", 1))
         return block_format(name).name
     except ValueError as error:

@@ -25,6 +25,16 @@ def _formats(function: _F) -> _F:
             metavar="NAME",
             help="What the sum claims: exact, ocp-fp32 or another name that a report gave.",
         ),
+        click.option(
+            "--addend",
+            type=click.Path(path_type=Path),
+            help="What was added to each result: c of a @ b + c, .npy.",
+        ),
+        click.option(
+            "--output-dtype",
+            type=click.Choice(("float32", "float64", "float16", "bfloat16")),
+            help="What the results are; needed for bfloat16 only, which .npy cannot record.",
+        ),
         click.option("--format-b", help="Block format of b; default: that of a."),
         click.option(
             "--format", "format_name", required=True, help="Block format of a, such as mxfp4."
@@ -39,7 +49,7 @@ def _formats(function: _F) -> _F:
 @options.file("scales-a", "Scale codes of a, (n, K / 32).")
 @options.file("codes-b", "Codes of b, (n, K).")
 @options.file("scales-b", "Scale codes of b, (n, K / 32).")
-@options.file("output", "The results d, float32 (n,).")
+@options.file("output", "The results d, (n,).")
 @_formats
 @click.option("--k", type=int, help="How many elements of a row count; default: all.")
 @options.report_as
@@ -53,6 +63,8 @@ def dot(  # noqa: PLR0913  # one parameter an option
     format_name: str,
     format_b: str | None,
     accumulate: str | None,
+    addend: Path | None,
+    output_dtype: str | None,
     k: int | None,
     as_json: bool,
     reports: Reports,
@@ -63,11 +75,12 @@ def dot(  # noqa: PLR0913  # one parameter an option
     """
     a = load_codes(codes_a, "codes"), options.read_scales(scales_a)
     b = load_codes(codes_b, "codes"), options.read_scales(scales_b)
-    d = load_numbers(output)
+    d = load_numbers(output, output_dtype)
+    c = None if addend is None else load_numbers(addend)
     with one_line_errors():
         from mxref import check
 
-        report = check.dot(*a, *b, d, format_name, format_b, k=k, accumulate=accumulate)
+        report = check.dot(*a, *b, d, format_name, format_b, k=k, accumulate=accumulate, c=c)
     options.finish(report, output, reports, as_json=as_json)
 
 
@@ -76,7 +89,7 @@ def dot(  # noqa: PLR0913  # one parameter an option
 @options.file("scales-a", "Scale codes of a, (M, K / 32).")
 @options.file("codes-b", "Codes of b, (K, N).")
 @options.file("scales-b", "Scale codes of b, (K / 32, N).")
-@options.file("output", "The product d, float32 (M, N).")
+@options.file("output", "The product d, (M, N).")
 @_formats
 @options.report_as
 def matmul(  # noqa: PLR0913  # one parameter an option
@@ -89,6 +102,8 @@ def matmul(  # noqa: PLR0913  # one parameter an option
     format_name: str,
     format_b: str | None,
     accumulate: str | None,
+    addend: Path | None,
+    output_dtype: str | None,
     as_json: bool,
     reports: Reports,
 ) -> None:
@@ -98,7 +113,8 @@ def matmul(  # noqa: PLR0913  # one parameter an option
     """
     left = load_codes(codes_a, "codes"), options.read_scales(scales_a)
     right = load_codes(codes_b, "codes"), options.read_scales(scales_b)
-    d = load_numbers(output)
+    d = load_numbers(output, output_dtype)
+    c = None if addend is None else load_numbers(addend)
     from mxref.mxarray import MXArray
 
     with one_line_errors(f"a ({codes_a}, {scales_a}): "):
@@ -108,5 +124,5 @@ def matmul(  # noqa: PLR0913  # one parameter an option
     with one_line_errors():
         from mxref import check
 
-        report = check.matmul(a, b, d, accumulate)
+        report = check.matmul(a, b, d, accumulate, c=c)
     options.finish(report, output, reports, as_json=as_json)

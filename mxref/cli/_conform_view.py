@@ -317,7 +317,9 @@ def _tally(outcome: Outcome) -> str:
     failed = sum(row.report is None for row in outcome.rows)
     unclaimed = sum(map(_is_not_claimed, outcome.rows))
     sums = sum(
-        r.kernel.op == "dot" and r.report is not None and r.report.verdict is Verdict.CONFORMS_AS
+        r.kernel.op in ("dot", "matmul")
+        and r.report is not None
+        and r.report.verdict is Verdict.CONFORMS_AS
         for r in outcome.rows
     )
     counts = (

@@ -210,8 +210,8 @@ def test_a_right_sum_in_any_order_is_never_a_defect(pair, seed, spread, how, blo
 
 
 ACCUMULATORS = {
-    "float32, one by one": one_by_one,
-    "float32, in pairs": in_pairs,
+    "float32-sequential": one_by_one,
+    "float32-pairwise": in_pairs,
     "ocp-fp32": lambda t: one_by_one(
         np.stack([exactly(t[:, i : i + 32]) for i in range(0, t.shape[1], 32)], axis=1)
     ),
@@ -222,6 +222,8 @@ ACCUMULATORS = {
 @pytest.mark.parametrize("name", ACCUMULATORS)
 def test_an_accumulator_is_named(name):
     case = Case(("mxfp8_e4m3", "mxfp8_e4m3"), 64, 8, spread=6)
+    if name.startswith("nv"):  # the instruction takes no scales
+        case.scales = [np.full_like(scales, 127) for scales in case.scales]
     d = ACCUMULATORS[name](normal_terms(case) if name.startswith("nv") else case.terms())
     report = case.check(d)
     assert report.verdict == "conforms-as", str(report)
@@ -259,7 +261,7 @@ def test_another_output_is_a_legal_choice():
     report = case.check(d)
     assert (report.verdict, first(report)) == ("conforms-as", ("OP-DOT-OUTPUT", 0)), str(report)
     claimed = case.check(d, accumulate="exact")
-    assert (claimed.verdict, first(claimed)) == ("defect", ("G5", 0))
+    assert (claimed.verdict, first(claimed)) == ("defect", ("G14", 0))
 
 
 def test_an_accumulator_of_bfloat16_is_a_defect():
@@ -472,7 +474,7 @@ def test_matrices_that_do_not_fit():
     with pytest.raises(ValueError, match=r"transposed\?"):
         matmul(a, b, d.T)
     with pytest.raises(TypeError, match="float32"):
-        matmul(a, b, d.astype(np.float64))
+        matmul(a, b, d.astype(np.int32))
     with pytest.raises(ValueError, match="axis"):
         matmul(a, a, d)
     with pytest.raises(TypeError, match="MXArray"):
@@ -548,7 +550,7 @@ def driven(pair, fn, **options):
 def test_right_kernels_pass(pair):
     report = driven(pair, kernel(pair, one_by_one))
     assert report.verdict == "conforms-as", str(report)
-    assert report.inferred[0].name == "float32, one by one"
+    assert report.inferred[0].name == "float32-sequential"
     wide = driven(pair, kernel(pair, lambda t: t.sum(1).astype(np.float32)))
     assert wide.ok, str(wide)
     claimed = driven(pair, kernel(pair, one_by_one), asked=get_policy("ocp"))

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from mxref.check.dot._api import (
-    dot,
-    drive_dot,
-    matmul,
-)
+from mxref.check.dot._api import dot, matmul
+from mxref.check.dot._drive import drive_dot
+from mxref.check.dot._drive_matrix import drive_matmul
 
-__all__ = [
-    "dot",
-    "drive_dot",
-    "matmul",
-]
+__all__ = ["dot", "drive_dot", "drive_matmul", "matmul"]

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mxref import _inputs as inputs
-from mxref.check.dot._drive import drive_dot
 from mxref.check.dot._judge import judge_dots
 from mxref.check.dot._problem import DotProblem, Operand
 from mxref.check.report import Report
 from mxref.formats import BlockFormat, block_format
+from mxref.matmul._operands import addend_of, operands_of
 from mxref.mxarray import MXArray
 
-__all__ = ["dot", "drive_dot", "matmul"]
+__all__ = ["dot", "matmul"]
 
 
 def dot(  # noqa: PLR0913  # two operands of two parts each
@@ -32,6 +32,7 @@ def dot(  # noqa: PLR0913  # two operands of two parts each
     *,
     k: int | None = None,
     accumulate: str | None = None,
+    c: ArrayLike | None = None,
 ) -> Report:
     """Judge dot products that somebody computed, and name what is wrong.
 
@@ -41,8 +42,8 @@ def dot(  # noqa: PLR0913  # two operands of two parts each
         Element codes, one a byte.
     scales_a, scales_b : array of uint8, shape (n, blocks)
         A scale code for each block.
-    d : array of float32, shape (n,)
-        The results.
+    d : array of float32, float64, float16 or bfloat16, shape (n,)
+        The results. Their type is that of the output: the sum, rounded once to it.
     format_a, format_b : str or BlockFormat
         The formats, such as ``"mxfp4"``; that of b is that of a unless it is given.
     k : int, optional
@@ -50,6 +51,8 @@ def dot(  # noqa: PLR0913  # two operands of two parts each
     accumulate : str, optional
         What the sum claims: ``"exact"``, ``"ocp-fp32"`` or another name of an accumulator that a
         report gave. Default: find out.
+    c : array of float64, float32, float16 or bfloat16, optional
+        What was added to each result.
 
     Returns
     -------
@@ -91,21 +94,31 @@ def dot(  # noqa: PLR0913  # two operands of two parts each
     count = size if k is None else k
     if not 0 <= count <= size:
         raise ValueError(f"k is {k}; expected 0 to {size}, the length of a row")
-    values = _results(d, (len(a.codes),))
-    return judge_dots("dot", DotProblem(a, b, count, values), accumulate)
+    values, output = _results(d, (len(a.codes),))
+    addend = addend_of(c, values.shape)
+    return judge_dots("dot", DotProblem(a, b, count, values, addend, output), accumulate)
 
 
-def matmul(a: MXArray, b: MXArray, d: ArrayLike, accumulate: str | None = None) -> Report:
+def matmul(
+    a: MXArray,
+    b: MXArray,
+    d: ArrayLike,
+    accumulate: str | None = None,
+    *,
+    c: ArrayLike | None = None,
+) -> Report:
     """Judge a matrix product that somebody computed, and name what is wrong.
 
     Parameters
     ----------
     a, b : MXArray
         Operands of shape (M, K) and (K, N), both blocked along K.
-    d : array of float32, shape (M, N)
-        The result.
+    d : array of float32, float64, float16 or bfloat16, shape (M, N)
+        The result. Its type is that of the output: the sum, rounded once to it.
     accumulate : str, optional
         As for `dot`.
+    c : array of float64, float32, float16 or bfloat16, optional
+        What was added to the product; it is broadcast to (M, N).
 
     Returns
     -------
@@ -129,23 +142,13 @@ def matmul(a: MXArray, b: MXArray, d: ArrayLike, accumulate: str | None = None) 
     >>> matmul(a, b, a.dequantize() @ b.dequantize()).ok
     True
     """
-    for operand, name in ((a, "a"), (b, "b")):
-        if not isinstance(operand, MXArray):
-            raise TypeError(f"{name} is a {type(operand).__name__}; expected an MXArray")
-        if operand.ndim != 2:
-            raise ValueError(f"{name} has shape {operand.shape}; expected a matrix")
-    _require_one_block_size(a.format, b.format)
-    if a.axis != 1 or b.axis != 0:
-        raise ValueError(
-            f"a is blocked along axis {a.axis} and b along axis {b.axis}; expected 1 and 0: the "
-            "axis that the product sums over. Quantise along it; blocks cannot be transposed"
-        )
-    if a.shape[1] != b.shape[0]:
-        raise ValueError(f"a has shape {a.shape} and b {b.shape}; expected (M, K) and (K, N)")
+    operands_of(a, b)  # says what does not fit
     left = _rows_of(a.codes, a.scales, a.format, "a")
     right = _rows_of(b.codes.T, b.scales.T, b.format, "b")
-    values = _results(d, (a.shape[0], b.shape[1]))
-    return judge_dots("matmul", DotProblem(left, right, a.shape[1], values), accumulate)
+    values, output = _results(d, (a.shape[0], b.shape[1]))
+    addend = addend_of(c, values.shape)
+    problem = DotProblem(left, right, a.shape[1], values, addend, output)
+    return judge_dots("matmul", problem, accumulate)
 
 
 # --- input -----------------------------------------------------------------------------------
@@ -185,14 +188,11 @@ def _needs(codes: NDArray[np.uint8], fmt: BlockFormat) -> tuple[int, ...]:
     return (*codes.shape[:-1], -(-codes.shape[-1] // fmt.block_size)) if codes.ndim else ()
 
 
-def _results(d: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    values = np.asarray(d)
-    if values.dtype.newbyteorder("=") != np.float32:
-        raise TypeError(
-            f"d has dtype {values.dtype}; expected float32 (MX-1.0/6.2/float32): a narrower result "
-            "can be widened with .astype(np.float32), which is exact"
-        )
+def _results(d: ArrayLike, shape: tuple[int, ...]) -> tuple[NDArray[np.float32], str]:
+    """The results, widened to float32 where they are narrower, and the type that they came in."""
+    values, output = inputs.as_float(d, "d")
     if values.shape != shape:
         hint = ": transposed?" if values.shape == shape[::-1] else ""
         raise ValueError(f"d has shape {values.shape}; expected {shape}{hint}")
-    return values.astype(np.float32, copy=False)
+    wide = np.float64 if output == "float64" else np.float32
+    return np.ascontiguousarray(values.astype(wide, copy=False)), output

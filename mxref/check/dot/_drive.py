@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mxref.check.dot._bounds import judge, same_number
+from mxref.check.dot._bounds import judge
 from mxref.check.dot._judge import judge_dots
-from mxref.check.dot._models import MODELS
-from mxref.check.dot._problem import DotProblem, Operand, Singles
+from mxref.check.dot._models import models
+from mxref.check.dot._order import probe_order
+from mxref.check.dot._outputs import same_number
+from mxref.check.dot._problem import Bytes, DotProblem, Operand, Singles
 from mxref.check.dot._search import survey
 from mxref.check.dot._stimuli import (
     LENGTHS,
@@ -35,14 +37,14 @@ from mxref.check.target import TargetError
 from mxref.formats import BlockFormat
 from mxref.policy import Policy
 
-__all__ = ["SIGNATURE", "drive_dot"]
+__all__ = ["GOOD", "SIGNATURE", "Drive", "drive_dot", "unsteady"]
 
 SIGNATURE = (
     "fn(codes_a: uint8 (n, K), scales_a: uint8 (n, K/32), codes_b, scales_b) -> float32 (n,)"
 )
 _RAGGED = (72, 40, 136, 8)
 _ROWS = 48
-_GOOD = (Verdict.CONFORMS, Verdict.CONFORMS_AS)
+GOOD = (Verdict.CONFORMS, Verdict.CONFORMS_AS)
 
 
 def drive_dot(
@@ -95,16 +97,17 @@ def drive_dot(
             f"{fmt_b.block_size}; expected one size"
         )
     claim = "exact" if accumulate is None and asked is not None else accumulate
-    return _Drive(call, (fmt_a, fmt_b), claim).report(level)
+    return Drive(call, (fmt_a, fmt_b), claim).report(level)
 
 
 @dataclass(slots=True)
-class _Drive:
+class Drive:
     """One function on its way through the stages."""
 
     call: Callable[..., Any]
     pair: tuple[BlockFormat, BlockFormat]
     claim: str | None
+    op: str = "dot"
     calls: int = 0
 
     def report(self, level: str) -> Report:
@@ -114,15 +117,27 @@ class _Drive:
         report = self._judged(easy, first)
         again = self._results(easy)
         if not same_number(first, again).all():
-            return _unsteady(report, int((~same_number(first, again)).sum()), len(first))
-        if level == "smoke" or report.verdict not in _GOOD:
+            return unsteady(report, int((~same_number(first, again)).sum()), len(first))
+        if level == "smoke" or report.verdict not in GOOD:
             return self._told(report)
         full = designed(self.pair)
         report = self._on_designed(full, self._results(full))
-        if report.verdict not in _GOOD:
+        if report.verdict not in GOOD:
             return self._told(report)
         report, gaps = self._on_lengths(report)
-        return self._told(replace(report, gaps=(*_without_shape(report.gaps), *gaps)))
+        report = replace(report, gaps=(*_without_shape(report.gaps), *gaps))
+        return self._told(self._with_order(report) if report.verdict in GOOD else report)
+
+    def _with_order(self, report: Report) -> Report:
+        """Recover the tree of the sum, whatever model there is."""
+
+        def run(*operands: Bytes) -> Singles:
+            codes_a, scales_a, codes_b, scales_b = operands
+            self.calls += 1
+            return _read(self.call(codes_a, scales_a, codes_b, scales_b), len(codes_a))
+
+        order = probe_order(self.pair, run)
+        return replace(report, inferred=(*report.inferred, order.inference), sum_tree=order.lines)
 
     def _results(self, stimuli: DotStimuli) -> Singles:
         self.calls += 1
@@ -140,7 +155,7 @@ class _Drive:
         )
 
     def _judged(self, stimuli: DotStimuli, got: Singles) -> Report:
-        report = judge_dots("dot", self._problem(stimuli, got), self.claim)
+        report = judge_dots(self.op, self._problem(stimuli, got), self.claim)
         first = report.mismatches.first
         if first is None:
             return report
@@ -156,7 +171,7 @@ class _Drive:
             rows = problem.take(np.arange(problem.size))
             tame = ~judge(rows, products_of(setup, rows)).is_loose
             report = self._judged(_some(stimuli, tame), got[tame])
-        if report is None or report.verdict in _GOOD:
+        if report is None or report.verdict in GOOD:
             report = self._judged(stimuli, got)
         return replace(report, inferred=(*report.inferred, *self._widths(stimuli, got)))
 
@@ -210,7 +225,7 @@ class _Drive:
         if not len(seen.wrong if self.claim is None else seen.different):
             return None
         report = self._judged(stimuli, got)
-        return None if report.verdict in _GOOD else report
+        return None if report.verdict in GOOD else report
 
     def _told(self, report: Report) -> Report:
         return replace(report, notes=(*report.notes, f"Driven in {self.calls} calls."))
@@ -262,7 +277,7 @@ def _read(result: Any, n: int) -> Singles:
     return values
 
 
-def _unsteady(report: Report, different: int, total: int) -> Report:
+def unsteady(report: Report, different: int, total: int) -> Report:
     text = (
         f"The target is not deterministic: {different} of {total} results differ between two calls "
         "on the same operands, integers whose sum no order changes. Look for memory that is read "
@@ -290,7 +305,7 @@ def _name_of_width(bits: int) -> str:
     """Hardware that is known to keep so many bits."""
     names = [
         m.name
-        for m in MODELS
+        for m in models()
         if isinstance(m.total, Aligned) and m.total.bits == bits and "aligned" not in m.name
     ]
     return " or ".join(names)

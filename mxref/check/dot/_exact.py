@@ -12,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Floats", "exact_sums", "rounded_to_float32", "slices", "two_sum"]
+__all__ = ["Floats", "exact_sums", "rounded_to_float32", "rounded_to_odd", "slices", "two_sum"]
 
 Floats = NDArray[np.float64]
 
@@ -130,6 +130,23 @@ def _by_integers(terms: Floats) -> list[float]:
     return parts
 
 
+def rounded_to_odd(expansion: Floats) -> Floats:
+    """Round expansions to float64 so that another rounding is correct: to odd where inexact.
+
+    Examples
+    --------
+    >>> rounded_to_odd(np.array([[1.0], [2.0**-80]])) > 1
+    array([ True])
+    """
+    head = expansion[0] + 0.0
+    rest = np.zeros_like(head)
+    for part in expansion[:0:-1]:
+        rest = np.where(part != 0, part, rest)  # the sign of the largest one that is not zero
+    is_even = head.view(np.uint64) & np.uint64(1) == 0
+    odd = np.where((rest != 0) & is_even, np.nextafter(head, np.copysign(np.inf, rest)), head)
+    return np.asarray(odd)
+
+
 def rounded_to_float32(expansion: Floats, mode: str = "nearest") -> NDArray[np.float32]:
     """Round expansions to float32 once; zero is +0.
 
@@ -146,13 +163,7 @@ def rounded_to_float32(expansion: Floats, mode: str = "nearest") -> NDArray[np.f
     >>> rounded_to_float32(tie) > 1
     array([ True])
     """
-    head = expansion[0] + 0.0
-    rest = np.zeros_like(head)
-    for part in expansion[:0:-1]:
-        rest = np.where(part != 0, part, rest)  # the sign of the largest one that is not zero
-    # Rounding to odd first makes the second rounding correct: 53 bits are two more than 24.
-    is_even = head.view(np.uint64) & np.uint64(1) == 0
-    odd = np.where((rest != 0) & is_even, np.nextafter(head, np.copysign(np.inf, rest)), head)
+    odd = rounded_to_odd(expansion)
     with np.errstate(over="ignore", under="ignore"):
         near = odd.astype(np.float32)
         if mode == "nearest":

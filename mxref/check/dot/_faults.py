@@ -6,16 +6,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mxref.check.dot._exact import Floats
-from mxref.check.dot._problem import Bytes, DotProblem, Rows
-from mxref.check.dot._terms import Setup
+from mxref.check.dot._fault import DotFault
+from mxref.check.dot._planes import plane_faults
+from mxref.check.dot._problem import Bytes, DotProblem
+from mxref.check.dot._results import result_faults
+from mxref.check.dot._terms import Setup, own
 from mxref.faults.decode import DecodeModel, decode_models, element_table
 from mxref.faults.encoder import PRECISIONS, round_to_float
 from mxref.formats import ElementFormat, Kind
@@ -29,26 +32,6 @@ _OF_SCALES = frozenset(("D9", "D10", "D11", "D12", "D13"))
 _BITS_LOST = -149  # exponents below are lost in float32
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DotFault:
-    """One thing that is done wrongly.
-
-    Attributes
-    ----------
-    id, detail : str
-        Fault of the catalogue, and which variant.
-    changes : Mapping
-        Fields of `Setup` with what the fault puts there.
-    is_legal : bool
-        Whether the standard leaves it open (OP-DOT-SCALE-PLACE) unless an exact sum was claimed.
-    """
-
-    id: str
-    detail: str
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    is_legal: bool = False
-
-
 def composed(setup: Setup, faults: tuple[DotFault, ...]) -> Setup | None:
     """The steps with some faults in them; None where two of them replace the same step."""
     changes: dict[str, Any] = {}
@@ -56,18 +39,25 @@ def composed(setup: Setup, faults: tuple[DotFault, ...]) -> Setup | None:
         if changes.keys() & fault.changes.keys():
             return None
         changes |= fault.changes
-    return replace(setup, **changes)
+    return replace(setup, **changes, is_faultless=setup.is_faultless and not faults)
 
 
 def dot_faults(problem: DotProblem) -> tuple[DotFault, ...]:
     """Every fault that can show in the dot products of these operands."""
     a, b = problem.a.fmt.element, problem.b.fmt.element
-    found = [*_zero(), *_of_scales(), *_of_count(problem), *_of_products(a, b), *_of_tables(a, b)]
-    return (*found, *_of_axes(problem))
+    return (
+        *_zero(problem),
+        *_of_scales(),
+        *_of_count(problem),
+        *_of_products(a, b),
+        *_of_tables(a, b),
+        *plane_faults(problem),
+        *result_faults(problem),
+    )
 
 
-def _zero() -> Iterator[DotFault]:
-    yield DotFault("G8", "", {"product": lambda x, y: np.zeros(np.broadcast(x, y).shape)})
+def _zero(problem: DotProblem) -> Iterator[DotFault]:
+    yield DotFault("G8", "", {"weights": np.zeros(problem.a.scales.shape[1])})
 
 
 # --- scales ----------------------------------------------------------------------------------
@@ -77,24 +67,29 @@ def _of_scales() -> Iterator[DotFault]:
     def fault(detail: str, factor: Callable[..., Floats], *, is_legal: bool = False) -> DotFault:
         return DotFault("G3", detail, {"factor": factor}, is_legal)
 
-    yield DotFault("G1", "no scales", {"factor": lambda x, *_: np.ones_like(x)})
-    yield DotFault("G1", "the scales of a only", {"factor": lambda x, *_: x.copy()})
-    yield DotFault("G1", "the scales of b only", {"factor": lambda _x, y, *_: y.copy()})
-    yield fault("the scales of the first block for all", lambda x, y, *_: _first(x) * _first(y))
-    yield fault("the first scale of a for all", lambda x, y, *_: _first(x) * y)
-    yield fault("the first scale of b for all", lambda x, y, *_: x * _first(y))
-    yield fault("the scale of the last block for all", lambda x, y, *_: _last(x) * _last(y))
-    yield fault("the scale of a twice, that of b never", lambda x, *_: x * x)
-    yield fault("the scale of b twice, that of a never", lambda _x, y, *_: y * y)
-    yield fault("both scales twice", lambda x, y, *_: np.square(x * y))
-    yield fault("divided by the scales", lambda x, y, *_: 1 / (x * y))
-    yield fault("a divided by its scale", lambda x, y, *_: y / x)
-    yield fault("b divided by its scale", lambda x, y, *_: x / y)
+    for name, detail, of_a, of_b in (
+        ("G1", "no scales", np.ones_like, np.ones_like),
+        ("G1", "the scales of a only", own, np.ones_like),
+        ("G1", "the scales of b only", np.ones_like, own),
+        ("G3", "the scales of the first block for all", _first, _first),
+        ("G3", "the first scale of a for all", _first, own),
+        ("G3", "the first scale of b for all", own, _first),
+        ("G3", "the scale of the last block for all", _last, _last),
+        ("G3", "the scale of a twice, that of b never", np.square, np.ones_like),
+        ("G3", "the scale of b twice, that of a never", np.ones_like, np.square),
+        ("G3", "both scales twice", np.square, np.square),
+        ("G3", "the scale of a twice", np.square, own),
+        ("G3", "the scale of b twice", own, np.square),
+        ("G3", "divided by the scales", np.reciprocal, np.reciprocal),
+        ("G3", "a divided by its scale", np.reciprocal, own),
+        ("G3", "b divided by its scale", own, np.reciprocal),
+        ("G3", "the scales of the block before", _before, _before),
+        ("G3", "the scales of the block behind", _behind_it, _behind_it),
+        ("G3", "the scales of a in reverse", _reversed, own),
+        ("G3", "the scales of b in reverse", own, _reversed),
+    ):
+        yield DotFault(name, detail, {"sides": (of_a, of_b)})
     yield fault("the scales added", lambda x, y, *_: x + y)
-    yield fault("the scales of the block before", lambda x, y, *_: _rolled(x, 1) * _rolled(y, 1))
-    yield fault("the scales of the block behind", lambda x, y, *_: _rolled(x, -1) * _rolled(y, -1))
-    yield fault("the scales of a in reverse", lambda x, y, *_: x[:, ::-1] * y)
-    yield fault("the scales of b in reverse", lambda x, y, *_: x * y[:, ::-1])
     yield DotFault("G3", "the scale NaN lost on zeros", {"nan_needs_number": True})
     clamped = _with_exponent(lambda code: np.clip(code, 0, 0xFE))
     yield fault("the sum of exponents clamped", clamped, is_legal=True)
@@ -117,15 +112,23 @@ def _narrowed(x: Floats, name: str) -> Floats:
 
 
 def _first(scales: Floats) -> Floats:
-    return np.broadcast_to(scales[:, :1], scales.shape)
+    return np.broadcast_to(scales[..., :1], scales.shape)
 
 
 def _last(scales: Floats) -> Floats:
-    return np.broadcast_to(scales[:, -1:], scales.shape)
+    return np.broadcast_to(scales[..., -1:], scales.shape)
 
 
-def _rolled(scales: Floats, by: int) -> Floats:
-    return np.roll(scales, by, axis=1)
+def _before(scales: Floats) -> Floats:
+    return np.roll(scales, 1, axis=-1)
+
+
+def _behind_it(scales: Floats) -> Floats:
+    return np.roll(scales, -1, axis=-1)
+
+
+def _reversed(scales: Floats) -> Floats:
+    return scales[..., ::-1]
 
 
 def _wrapped(code: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -245,78 +248,3 @@ def _seen_as(reader: ElementFormat, written: ElementFormat) -> Floats:
     """The table of one format for the codes of another: low bits, or zeros on top."""
     codes = np.arange(written.code_count)
     return np.asarray(element_table(reader)[codes % reader.code_count])
-
-
-# --- axes ------------------------------------------------------------------------------------
-
-
-def _of_axes(problem: DotProblem) -> Iterator[DotFault]:
-    """Operands or scales of a matrix that are read along the other axis."""
-    if not problem.is_matrix:
-        return
-    a, b = problem.a, problem.b
-    n = problem.got.shape[1]
-
-    def rows_of(rows: Rows) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        of_a, of_b = np.divmod(rows.numbers, n)
-        return of_a, of_b
-
-    def with_planes(plane_a: Bytes, plane_b: Bytes) -> Callable[[Rows], Any]:
-        def codes(rows: Rows) -> tuple[Bytes, Bytes, Bytes, Bytes]:
-            of_a, of_b = rows_of(rows)
-            return a.codes[of_a], plane_a[of_a], b.codes[of_b], plane_b[of_b]
-
-        return codes
-
-    if a.scales.shape[1] > 1:
-        for turn, how in (
-            (_as_columns, "stored by row are read by column"),
-            (_as_rows, "stored by column are read by row"),
-        ):
-            turned_a, turned_b = turn(a.scales), turn(b.scales)
-            for planes, whose in (
-                ((turned_a, b.scales), "a"),
-                ((a.scales, turned_b), "b"),
-                ((turned_a, turned_b), "both operands"),
-            ):
-                yield DotFault(
-                    "L3", f"the scales of {whose} {how}", {"codes": with_planes(*planes)}
-                )
-    if problem.got.shape[0] == n:
-        yield DotFault("L8", "the result is transposed", {"codes": _exchanged(problem)})
-    for side, operand in (("a", a), ("b", b)):
-        if operand.codes.shape[0] == operand.codes.shape[1]:
-            turned = {"codes": _turned(problem, side)}
-            yield DotFault("L8", f"the codes of {side} are read transposed", turned)
-
-
-def _as_columns(scales: Bytes) -> Bytes:
-    return np.ascontiguousarray(scales.T).reshape(scales.shape)
-
-
-def _as_rows(scales: Bytes) -> Bytes:
-    return np.ascontiguousarray(scales.reshape(scales.shape[::-1]).T)
-
-
-def _exchanged(problem: DotProblem) -> Callable[[Rows], Any]:
-    n = problem.got.shape[1]
-
-    def codes(rows: Rows) -> tuple[Bytes, Bytes, Bytes, Bytes]:
-        of_a, of_b = np.divmod(rows.numbers, n)
-        a, b = problem.a, problem.b
-        return a.codes[of_b], a.scales[of_b], b.codes[of_a], b.scales[of_a]
-
-    return codes
-
-
-def _turned(problem: DotProblem, side: str) -> Callable[[Rows], Any]:
-    a, b = problem.a, problem.b
-    codes_a = a.codes.T if side == "a" else a.codes
-    codes_b = b.codes.T if side == "b" else b.codes
-    n = problem.got.shape[1]
-
-    def codes(rows: Rows) -> tuple[Bytes, Bytes, Bytes, Bytes]:
-        of_a, of_b = np.divmod(rows.numbers, n)
-        return codes_a[of_a], a.scales[of_a], codes_b[of_b], b.scales[of_b]
-
-    return codes

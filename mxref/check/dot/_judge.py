@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from mxref.check.dot._bounds import same_number
-from mxref.check.dot._faults import DotFault, composed, dot_faults
-from mxref.check.dot._models import FAMILIES, Accumulator, aligned_models, model_named
+from mxref.check.dot._fault import DotFault
+from mxref.check.dot._faults import composed, dot_faults
+from mxref.check.dot._models import Accumulator, aligned_models, families, model_named
 from mxref.check.dot._problem import DotProblem
 from mxref.check.dot._report import (
     accumulator_finding,
@@ -19,10 +19,13 @@ from mxref.check.dot._report import (
     gaps_of,
     narrow_notes,
 )
+from mxref.check.dot._run import reproduces
 from mxref.check.dot._search import Hypothesis, Survey, find_accumulators, find_faults, survey
-from mxref.check.dot._sums import sum_of
-from mxref.check.dot._terms import Setup, plain_setup, products_of
-from mxref.check.parts import Finding, Inference, Mismatches, Verdict
+from mxref.check.dot._terms import Setup, plain_setup
+from mxref.check.dot._tiles import where
+from mxref.check.dot._whole import is_sampled
+from mxref.check.maps import MapBuilder
+from mxref.check.parts import Finding, Inference, Mismatches, Place, Verdict
 from mxref.check.report import Report
 from mxref.policy import get_policy
 
@@ -67,19 +70,13 @@ def judge_dots(op: str, problem: DotProblem, accumulate: str | None) -> Report:
     if not problem.size or not problem.k:
         return replace(blank, notes=("The input is empty: there is nothing to judge.",))
     setup = plain_setup(a.element, b.element)
-    if claimed is not None and claimed.name != _EXACT and _reproduces(problem, setup, claimed):
-        return _conforming(blank, problem, claimed, survey(problem, setup).open)
     seen = survey(problem, setup)
+    blank = replace(blank, distances=seen.distances)
+    if claimed is not None and claimed.name != _EXACT and reproduces(claimed, problem):
+        return _conforming(blank, problem, claimed, seen.open)
     if not len(seen.different) and (claimed is None or claimed.name == _EXACT):
         return _conforming(blank, problem, model_named(_EXACT), seen.open)
     return _Diagnosis(blank, problem, setup, seen, claimed).report()
-
-
-def _reproduces(problem: DotProblem, setup: Setup, model: Accumulator) -> bool:
-    return all(
-        same_number(sum_of(model.total, products_of(setup, rows), rows), rows.got).all()
-        for rows in problem.pieces()
-    )
 
 
 def _conforming(blank: Report, problem: DotProblem, model: Accumulator, n_open: int) -> Report:
@@ -119,11 +116,13 @@ class _Diagnosis:
         Errors that dwarf the bound are no matter of width: then faults come before the accumulators
         of hardware, of which there are many.
         """
-        legal = self._accumulated(FAMILIES[:1])
+        legal = self._accumulated(families()[:1])
         if legal is not None:
             return legal
         found: list[Hypothesis] = []
-        is_gross = len(self.seen.wrong) > 0 and self.seen.worst > _GROSS
+        is_gross = len(self.seen.wrong) > 0 and (
+            self.seen.worst > _GROSS or any(narrow_notes(self.problem))
+        )
         if is_gross:
             found = find_faults(self.problem, self.setup, self.seen.targets)
             if _is_proven(found):
@@ -144,9 +143,9 @@ class _Diagnosis:
         return self._unexplained(found)
 
     def _other_families(self) -> Iterator[Iterable[Accumulator]]:
-        yield from FAMILIES[1:]
+        yield from families()[1:]
         if len(self.seen.wrong) or self.seen.error > _SUSPECT:
-            yield aligned_models(_WIDTHS)
+            yield aligned_models(_WIDTHS, few=True)
 
     def _accumulated(self, families: Iterable[Iterable[Accumulator]]) -> Report | None:
         models = find_accumulators(self.problem, self.setup, self.seen.different, families)
@@ -160,8 +159,16 @@ class _Diagnosis:
             verdict=Verdict.CONFORMS_AS if is_legal else Verdict.DEFECT,
             findings=(finding,),
             inferred=(_inference(models),),
-            notes=_same(models),
+            notes=(*_same(models), *self._sampled(model)),
         )
+
+    def _sampled(self, model: Accumulator) -> Iterator[str]:
+        """Say so where a model was not run on every result."""
+        if model.machine is None and self.problem.sampled < self.problem.size:
+            yield (
+                f"The accumulator was run on {self.problem.sampled:,} of {self.problem.size:,} "
+                "results; all others lie inside the bound of a sum in float32."
+            )
 
     def _legal_places(self) -> Iterator[Hypothesis]:
         """Other places of the scales that reproduce every bit (OP-DOT-SCALE-PLACE)."""
@@ -169,7 +176,9 @@ class _Diagnosis:
             return
         for fault in dot_faults(self.problem):
             setup = composed(self.setup, (fault,)) if fault.is_legal else None
-            if setup and find_accumulators(self.problem, setup, self.seen.different, FAMILIES[:1]):
+            if setup and find_accumulators(
+                self.problem, setup, self.seen.different, families()[:1]
+            ):
                 yield Hypothesis(setup, (fault,), explained=len(self.seen.targets))
 
     def _is_sound(self, best: Hypothesis) -> bool:
@@ -235,6 +244,11 @@ class _Diagnosis:
                 "With this fault every result lies inside the bound of a sum in float32; the order "
                 "of the sum, and so its last bits, no model reproduces."
             )
+        if is_sampled(self.problem, best.setup):
+            notes.append(
+                f"The cause was verified on {self.problem.sampled:,} of {self.problem.size:,} "
+                "results."
+            )
         return replace(
             self.blank,
             verdict=Verdict.CONFORMS_AS if is_legal else Verdict.DEFECT,
@@ -264,7 +278,27 @@ class _Diagnosis:
             "in any order."
         )
         notes = (note, *narrow_notes(self.problem))
-        return replace(self.blank, verdict=Verdict.UNEXPLAINED, findings=findings, notes=notes)
+        builder = MapBuilder(self.problem.got.shape, -1, None)
+        builder.add_elements(self.seen.wrong)
+        return replace(
+            self.blank,
+            verdict=Verdict.UNEXPLAINED,
+            findings=findings,
+            notes=notes,
+            mismatches=replace(self.blank.mismatches, map=builder.finish()),
+            places=tuple(_places(self.problem, self.seen)),
+        )
+
+
+def _places(problem: DotProblem, seen: Survey) -> Iterator[Place]:
+    """Where wrong results of a matrix lie, if that is not everywhere."""
+    part = where(problem, seen.wrong)
+    if part:
+        yield Place(
+            f"Every result outside the bound lies in {part}.",
+            "a tile that was not written, was written twice, or holds what another product left",
+            "run the product twice, with another output before each: what changes is stale",
+        )
 
 
 def _is_proven(found: Sequence[Hypothesis]) -> bool:

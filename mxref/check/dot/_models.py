@@ -8,17 +8,19 @@ been run against the recorded vectors. "Unvalidated" says that nobody's measurem
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-
 from mxref._suggest import unknown_name
 from mxref.check.dot import _sums as sums
-from mxref.check.dot._problem import Singles
+from mxref.check.dot._problem import Rows, Singles
+from mxref.check.dot._terms import Products
+from mxref.matmul import Accumulator as Machine
+from mxref.matmul import accumulators
 
-__all__ = ["FAMILIES", "MODELS", "Accumulator", "aligned_models", "model_named"]
+__all__ = ["Accumulator", "aligned_models", "families", "model_named", "models"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,9 @@ class Accumulator:
         Whether it is a choice that the standard leaves open.
     point : str
         The open point that it is an answer to.
+    machine : matmul.Accumulator or None
+        The model of `mxref.matmul` that it is; it sums whole products at speed, and faultless
+        operands only.
     """
 
     name: str
@@ -47,10 +52,12 @@ class Accumulator:
     fault: str = "G5"
     is_legal: bool = True
     point: str = "OP-DOT-PRECISION"
+    machine: Machine | None = None
 
 
-_EXACT = Accumulator("exact", "exactly, rounded once to nearest even", sums.exactly(), "")
+_EXACT = Accumulator("exact", "exactly, rounded once to nearest even", sums.Exactly(), "")
 _FUSED = ((4, "4"), (8, "8"), (16, "16"), (32, "32"), (64, "64"), (128, "128"), (0, "all"))
+_LIKELY = (16, 32, 0)
 _OUTPUT = "OP-DOT-OUTPUT"  # MX-1.0/6.2/float32 is a should
 _WIDTHS = (10, 13, 14, 22, 23, 24, 25, 26, 35)
 _ORDERS = {
@@ -59,17 +66,22 @@ _ORDERS = {
     "in pairs": sums.pairwise,
     "in halves": sums.halves,
 }
+_TREES = {
+    "one by one": "sequential",
+    "from the last": "reversed",
+    "in pairs": "pairwise",
+    "in halves": "halves",
+}
 _BFLOAT16 = (8, -126, 127)
 _FLOAT16 = (11, -14, 15)
 
 
-def _output_of(precision: int, least: int, most: int) -> sums.Step:
-    narrow = sums.Narrow(precision, least, most)
-
-    def cut(value: Singles) -> Singles:
-        return narrow.rounded(value.astype(np.float64)).astype(np.float32)
-
-    return cut
+def _suffix(*trees: str) -> str:
+    """Trees as the names of `mxref.matmul` have them: a last one that is sequential is left out."""
+    names = [_TREES[tree] for tree in trees]
+    while names and names[-1] == "sequential":
+        names.pop()
+    return "".join(f"-{name}" for name in names)
 
 
 def _exact_ones() -> Iterator[Accumulator]:
@@ -78,36 +90,38 @@ def _exact_ones() -> Iterator[Accumulator]:
                       sums.by_block(sums.one_by_one))  # fmt: skip
     for how in ("from the last", "in pairs", "in halves"):
         text = f"exactly in each block, blocks in float32 {how}"
-        name = f"ocp-fp32, {how}"
+        name = f"ocp-fp32-{_TREES[how]}"
         yield Accumulator(name, text, sums.by_block(_ORDERS[how]))
     text = "exactly, rounded once toward zero"
-    yield Accumulator("exact, toward zero", text, sums.exactly("toward-zero"), point=_OUTPUT)
+    yield Accumulator("exact, toward zero", text, sums.Exactly("toward-zero"), point=_OUTPUT)
     text = "exactly, subnormal results flushed to zero"
-    yield Accumulator("exact, flushed", text, sums.exactly(flush=True), point=_OUTPUT)
+    yield Accumulator("exact, flushed", text, sums.Exactly(is_flushed=True), point=_OUTPUT)
 
 
 def _wide() -> Iterator[Accumulator]:
     for how, order in _ORDERS.items():
-        yield Accumulator(f"float32, {how}", f"in float32 {how}", sums.in_order(order))
-    for how in ("one by one", "pairwise"):
-        text = f"in float64 {how}, rounded at the end"
-        yield Accumulator(f"float64, {how}", text, sums.in_float64(how))
+        name = f"float32-{_TREES[how]}"
+        yield Accumulator(name, f"in float32 {how}", sums.in_order(order))
+    text = "in float64 one by one, rounded at the end"
+    yield Accumulator("float64-sequential", text, sums.in_float64("one by one"))
+    text = "in float64 as numpy sums, rounded at the end"
+    yield Accumulator("float64-numpy", text, sums.in_float64("pairwise"))
     for lanes in (2, 4, 8, 16, 32, 64, 128, 256):
         for how in ("one by one", "in pairs", "in halves"):
             text = f"in {lanes} running float32 sums, these {how}"
-            name = f"float32, {lanes} lanes, {how}"
+            name = f"float32-lanes-{lanes}{_suffix(how)}"
             yield Accumulator(name, text, sums.strided(lanes, _ORDERS[how]))
     for size in (4, 8, 16, 32, 64, 128, 256):
         for inner in ("one by one", "in pairs", "in halves"):
             for outer in ("one by one", "in pairs"):
                 text = f"in float32: {size} neighbours {inner}, their sums {outer}"
-                name = f"float32, chunks of {size} {inner}, {outer}"
+                name = f"float32-chunks-{size}{_suffix(inner, outer)}"
                 total = sums.chunked(_ORDERS[inner], size, _ORDERS[outer])
                 yield Accumulator(name, text, total)
     for parts in (2, 3, 4, 8, 16):
         for outer in ("one by one", "in pairs"):
             text = f"in float32, K split into {parts} parts, these {outer}"
-            name = f"float32, split-K {parts}, {outer}"
+            name = f"float32-split-{parts}{_suffix(outer)}"
             yield Accumulator(name, text, sums.parts_of(sums.one_by_one, parts, _ORDERS[outer]))
 
 
@@ -127,16 +141,16 @@ def _hardware() -> Iterator[Accumulator]:
 
 def _narrow() -> Iterator[Accumulator]:
     for kind, shape in (("bfloat16", _BFLOAT16), ("float16", _FLOAT16)):
-        for after, what in (
-            ("term", "after every product"),
-            ("float32", "after every product, by way of float32"),
-            ("block", "after every block"),
+        for after, what, name in (
+            ("term", "after every product", f"{kind}-fma-sequential"),
+            ("float32", "after every product, by way of float32", f"{kind}-single-sequential"),
+            ("block", "after every block", f"ocp-{kind}"),
         ):
             text = f"in {kind}, rounded {what}"
             narrow = sums.Narrow(*shape, after)
-            yield Accumulator(f"{kind}, {what}", text, narrow, is_legal=False)
+            yield Accumulator(name, text, narrow, is_legal=False)
         text = f"exactly, rounded to {kind}"
-        total = sums.exactly(bits=_output_of(*shape))
+        total = sums.Exactly(by_way_of=kind)
         yield Accumulator(f"exact, {kind}", text, total, point=_OUTPUT)
 
 
@@ -156,31 +170,61 @@ def _aligned_text(total: sums.Aligned) -> str:
     )
 
 
-def aligned_models(widths: Iterable[int]) -> Iterator[Accumulator]:
-    """Every grouping and rounding of accumulators with these fractional bits."""
+def aligned_models(widths: Iterable[int], *, few: bool = False) -> Iterator[Accumulator]:
+    """Groupings and roundings of accumulators with these fractional bits: all, or the likeliest."""
+    groups = [g for g in _FUSED if g[0] in _LIKELY] if few else _FUSED
+    modes = ("toward-zero", "narrow") if few else ("toward-zero", "nearest", "narrow")
     for bits in widths:
-        for group, count in _FUSED:
+        for group, count in groups:
             for stored in (True, False):
-                for mode in ("toward-zero", "nearest", "narrow"):
+                for mode in modes:
                     total = sums.Aligned(group, bits, mode, stored)
                     place = "stored" if stored else "leading"
                     name = f"aligned {bits}, groups of {count}, {place}, {mode}"
                     yield Accumulator(name, _aligned_text(total), total)
 
 
-FAMILIES: tuple[tuple[Accumulator, ...], ...] = (
-    (*_exact_ones(), *_wide()),
-    (*_hardware(), *aligned_models(_WIDTHS)),
-    tuple(_narrow()),
-)
-"""The accumulators in the order in which they are tried, the plainest first."""
+def _nothing(_found: Products, _rows: Rows) -> Singles:
+    raise TypeError("the model of a machine takes operands, not products")
 
-MODELS = tuple(itertools.chain.from_iterable(FAMILIES))
-"""Every accumulator with a name."""
+
+@functools.cache
+def families() -> tuple[tuple[Accumulator, ...], ...]:
+    """The accumulators in the order in which they are tried, the plainest first.
+
+    Those of `mxref.matmul` come first in their family: they have public names.
+    """
+    from mxref.matmul.orders import ACCUMULATORS as ORDERS
+
+    of_machines = [
+        Accumulator(m.name, m.text, _nothing, is_legal=m.is_legal, point=m.point, machine=m)
+        for m in accumulators().values()
+    ]
+    orders = {m.name for m in ORDERS}
+
+    plain = [m for m in of_machines if m.name in orders]
+    hardware = [m for m in of_machines if m.name not in orders]
+    return (
+        (*_exact_ones(), *plain, *_wide()),
+        (*hardware, *_hardware(), *aligned_models(_WIDTHS)),
+        tuple(_narrow()),
+    )
+
+
+@functools.cache
+def models() -> tuple[Accumulator, ...]:
+    """Every accumulator with a name.
+
+    Examples
+    --------
+    >>> models()[0].name
+    'exact'
+    """
+    return tuple(itertools.chain.from_iterable(families()))
 
 
 def model_named(name: str) -> Accumulator:
-    """Return the accumulator of a name.
+    """Return the accumulator of a name; that of `mxref.matmul` where both have it.
 
     Raises
     ------
@@ -189,10 +233,10 @@ def model_named(name: str) -> Accumulator:
 
     Examples
     --------
-    >>> model_named("ocp-fp32").text
-    'exactly in each block, blocks in float32 one by one'
+    >>> model_named("exact").text
+    'exactly, rounded once to nearest even'
     """
-    for model in MODELS:
-        if model.name == name:
-            return model
-    raise ValueError(unknown_name("accumulation", name, [m.name for m in MODELS]))
+    found = [model for model in models() if model.name == name]
+    if not found:
+        raise ValueError(unknown_name("accumulation", name, [m.name for m in models()]))
+    return next((model for model in found if model.machine is not None), found[0])

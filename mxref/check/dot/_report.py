@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+import ml_dtypes
 import numpy as np
+from numpy.typing import NDArray
 
-from mxref.check._findings import fault_finding
 from mxref.check._witness import bits_of, number
 from mxref.check.dot._bounds import judge
-from mxref.check.dot._faults import DotFault
+from mxref.check.dot._fault import DotFault
 from mxref.check.dot._models import Accumulator
 from mxref.check.dot._problem import DotProblem
 from mxref.check.dot._terms import Setup, products_of
 from mxref.check.parts import Finding, Gap, Witness
 from mxref.clauses import CLAUSES
 from mxref.faults.catalogue import FAULTS
+from mxref.faults.dot_variants import product_fault
 
 __all__ = [
     "accumulator_finding",
@@ -40,34 +43,60 @@ def dot_witness(problem: DotProblem, setup: Setup, which: int) -> Witness:
         problem.index(which),
         "dot",
         None,
-        f"the sum of {problem.k} products",
+        f"the sum of {problem.k} products{'' if problem.c is None else ' and an addend'}",
         None,
-        bits_of(rows.got[0]),
+        bits_of(_native(rows.got, problem.output)[0]),
         number(rows.got[0]),
-        bits_of(expected),
+        bits_of(_native(np.array([expected]), problem.output)[0]),
         number(expected),
     )
+
+
+def _native(values: NDArray[Any], output: str) -> NDArray[Any]:
+    """Results in the type that they came in."""
+    return values.astype(ml_dtypes.bfloat16 if output == "bfloat16" else output)
 
 
 def dot_finding(
     fault: DotFault, explains: float, residual: int, witness: Witness | None, *, is_legal: bool
 ) -> Finding:
     """A finding for a fault before the sum; OP-DOT-SCALE-PLACE leaves some of them open."""
-    found = fault_finding(fault.id, fault.detail, explains, residual, witness)
-    entry = FAULTS[fault.id]
+    if fault.id == _OUTPUT:
+        return _output_finding(fault, explains, residual, witness, is_legal=is_legal)
+    entry = product_fault(fault.id)
     return Finding(
-        found.id,
-        found.title,
+        fault.id,
+        entry.title,
         explains,
         residual,
         witness,
-        found.seen_in,
-        found.effect,
-        f"{'Say that it is intended. Otherwise: ' if is_legal else ''}{found.repair}",
+        entry.seen_in,
+        entry.effect,
+        f"{'Say that it is intended. Otherwise: ' if is_legal else ''}{entry.repair}",
         is_legal,
         {},
-        found.detail,
+        fault.detail,
         entry.stimulus,
+    )
+
+
+def _output_finding(
+    fault: DotFault, explains: float, residual: int, witness: Witness | None, *, is_legal: bool
+) -> Finding:
+    """A finding for an output of another type or rounding, which the standard leaves open."""
+    return Finding(
+        _OUTPUT if is_legal else "G14",
+        "The sum becomes the output in another way.",
+        explains,
+        residual,
+        witness,
+        (),
+        f"The standard leaves it open: {CLAUSES[_OUTPUT].text}",
+        "Say that it is intended. Otherwise convert the accumulator to the output's type once.",
+        is_legal,
+        {},
+        fault.detail,
+        product_fault("G14").stimulus,
     )
 
 
@@ -122,7 +151,9 @@ def bound_finding(different: int, error: float, witness: Witness | None) -> Find
 
 def narrow_notes(problem: DotProblem) -> Iterator[str]:
     """Say so if the results are those of a narrower type (OP-DOT-OUTPUT)."""
-    bits = problem.got.reshape(-1).view(np.uint32)
+    if problem.output != "float32":
+        return
+    bits = np.ascontiguousarray(problem.got.reshape(-1)).view(np.uint32)
     zeros = int(np.bitwise_or.reduce(bits))
     for name, places in (("bfloat16", 16), ("float16", 13)):
         if zeros & ((1 << places) - 1) == 0 and len(bits) > _MANY:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mxref.check._problem import spread
-from mxref.check.dot._bounds import Judged, judge, same_number
-from mxref.check.dot._faults import DotFault, composed, dot_faults
-from mxref.check.dot._models import FAMILIES, Accumulator
-from mxref.check.dot._problem import DotProblem, Rows
-from mxref.check.dot._sums import sum_of
+from mxref.check.dot._bounds import Judged, judge
+from mxref.check.dot._fault import DotFault
+from mxref.check.dot._faults import composed, dot_faults
+from mxref.check.dot._models import Accumulator, families
+from mxref.check.dot._problem import DotProblem, Rows, scattered
+from mxref.check.dot._proposed import proposed_faults
+from mxref.check.dot._run import agrees, machine_agrees
 from mxref.check.dot._terms import Setup, products_of
+from mxref.check.dot._whole import judged_pieces
+from mxref.check.parts import Distances
 
 __all__ = ["Hypothesis", "Survey", "find_accumulators", "find_faults", "survey"]
 
@@ -27,7 +32,7 @@ _MOST_FAULTS = 3
 _ROUNDS = 3
 
 
-@dataclass(slots=True)
+@dataclass
 class Survey:
     """How all outputs stand to the exact sum.
 
@@ -43,6 +48,8 @@ class Survey:
         How many outputs the standard leaves open.
     error, worst : float
         The largest error as a share of the bound: of what is allowed, and of all finite results.
+    distances : Distances
+        All errors, counted.
     """
 
     different: NDArray[np.intp]
@@ -51,27 +58,54 @@ class Survey:
     open: int
     error: float
     worst: float
+    distances: Distances = field(default_factory=lambda: Distances((), 0.0))
 
-    @property
+    @functools.cached_property
     def targets(self) -> NDArray[np.intp]:
         """Outputs that a fault would have to explain."""
         return np.union1d(self.wrong, self.loose)
 
 
+_EDGES = (2.0**-12, 2.0**-10, 2.0**-8, 2.0**-6, 2.0**-4, 2.0**-2, 1.0, 4.0, 64.0, np.inf)
+_NAMES = (
+    "the exact sum",
+    *(f"up to {edge:.4g}" for edge in _EDGES[:-1]),
+    "more than 64",
+    "no bound holds",
+    "NaN or infinite, or not",
+)
+
+
 def survey(problem: DotProblem, setup: Setup) -> Survey:
     """Compare every output with the exact sum and with the bound."""
     different, wrong, loose, n_open, error, worst = [], [], [], 0, 0.0, 0.0
-    for rows in problem.pieces():
-        found = judge(rows, products_of(setup, rows))
-        different.append(rows.numbers[~found.equal])
-        wrong.append(rows.numbers[~found.allowed])
-        loose.append(rows.numbers[~found.equal & found.is_loose])
+    counts = np.zeros(len(_NAMES), np.int64)
+    for numbers, found in judged_pieces(problem, setup):
+        different.append(numbers[~found.equal])
+        wrong.append(numbers[~found.allowed])
+        loose.append(numbers[~found.equal & found.is_loose])
         n_open += int(found.is_open.sum())
         error = max(error, float(found.error[found.allowed].max(initial=0.0)))
         finite = found.error[np.isfinite(found.error)]
         worst = max(worst, float(finite.max(initial=0.0)))
+        counts += _counted(found)
     joined = np.concatenate
-    return Survey(joined(different), joined(wrong), joined(loose), n_open, error, worst)
+    distances = Distances(
+        tuple((name, int(n)) for name, n in zip(_NAMES, counts, strict=True)), worst
+    )
+    return Survey(joined(different), joined(wrong), joined(loose), n_open, error, worst, distances)
+
+
+def _counted(found: Judged) -> NDArray[np.int64]:
+    """How many outputs have an error of each size."""
+    odd = ~found.equal & ~found.is_loose & (
+        ~np.isfinite(found.error) | (~found.allowed & (found.error == 0))
+    )  # fmt: skip
+    sized = ~found.equal & ~found.is_loose & ~odd
+    bins = np.searchsorted(_EDGES, found.error[sized], side="left")
+    inner = np.bincount(bins, minlength=len(_EDGES))
+    ends = [int(found.equal.sum()), int((~found.equal & found.is_loose).sum()), int(odd.sum())]
+    return np.array([ends[0], *inner, *ends[1:]], np.int64)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,24 +137,18 @@ class Hypothesis:
 def _sample(problem: DotProblem, targets: NDArray[np.intp], terms: int) -> NDArray[np.intp]:
     count = max(8, terms // max(1, problem.a.codes.shape[1]))
     every = np.arange(problem.size)
-    return np.union1d(spread(targets, -(-count * 3 // 4)), spread(every, max(2, count // 4)))
+    chosen = scattered if problem.is_matrix else spread
+    return np.union1d(chosen(targets, -(-count * 3 // 4)), chosen(every, max(2, count // 4)))
 
 
 # --- accumulators ----------------------------------------------------------------------------
-
-
-def _fits(rows: Rows, setup: Setup, models: Iterable[Accumulator]) -> Iterator[Accumulator]:
-    found = products_of(setup, rows)
-    for model in models:
-        if same_number(sum_of(model.total, found, rows), rows.got).all():
-            yield model
 
 
 def find_accumulators(
     problem: DotProblem,
     setup: Setup,
     targets: NDArray[np.intp],
-    families: Iterable[Iterable[Accumulator]] = FAMILIES,
+    among: Iterable[Iterable[Accumulator]] | None = None,
 ) -> list[Accumulator]:
     """Return accumulators that reproduce every bit of all outputs, the plainest first.
 
@@ -131,22 +159,38 @@ def find_accumulators(
         The steps before the sum.
     targets : ndarray of int
         Outputs that tell accumulators apart.
-    families : iterable of iterables of Accumulator
-        Those to try; a family that has one ends the search.
+    among : iterable of iterables of Accumulator
+        Those to try; a family that has one ends the search. Default: all.
     """
-    for family in families:
-        left = list(family)
+    for family in families() if among is None else among:
+        left = _usable(family, setup)
         for terms in (_FEW, _SAMPLE):
-            rows = problem.take(_sample(problem, targets, terms))
-            left = list(_fits(rows, setup, left))
+            if left:
+                rows = problem.take(_sample(problem, targets, terms))
+                found = products_of(setup, rows)
+                left = [model for model in left if agrees(model, problem, rows, found)]
         left = left[:_MOST_MODELS]
+        machines = [(m, m.machine) for m in left if m.machine is not None]
+        fast = [m for m, machine in machines if machine_agrees(machine, problem, None)]
+        slow = [m for m in left if m.machine is None]
         for rows in problem.pieces():
-            if not left:
+            if not slow:
                 break
-            left = list(_fits(rows, setup, left))
+            found = products_of(setup, rows)
+            slow = [m for m in slow if agrees(m, problem, rows, found)]
+        left = [m for m in left if m in fast or m in slow]
         if left:
             return left
     return []
+
+
+def _usable(family: Iterable[Accumulator], setup: Setup) -> list[Accumulator]:
+    """Models of machines take faultless operands; they stand for others of the same name."""
+    every = list(family)
+    if not setup.is_faultless:
+        return [model for model in every if model.machine is None]
+    names = {model.name for model in every if model.machine is not None}
+    return [model for model in every if model.machine is not None or model.name not in names]
 
 
 # --- faults ----------------------------------------------------------------------------------
@@ -154,7 +198,7 @@ def find_accumulators(
 
 def _explains(rows: Rows, setup: Setup, is_target: NDArray[np.bool_]) -> tuple[Judged, int, int]:
     """What is left, and how many targets are explained, if the steps are these."""
-    found = judge(rows, products_of(setup, rows))
+    found = judge(rows, products_of(setup, rows), setup)
     # Where no bound holds, everything is allowed and nothing explained.
     fine = found.equal | (found.allowed & ~(found.is_loose & is_target))
     return found, int((~fine).sum()), int((fine & is_target).sum())
@@ -166,17 +210,19 @@ def find_faults(problem: DotProblem, setup: Setup, targets: NDArray[np.intp]) ->
     The residuals of the first few are those on all outputs, where they have one of zero.
     """
     chosen = _sample(problem, targets, _SAMPLE)
-    every = dot_faults(problem)
+    aimed = np.zeros(problem.size, np.bool_)
+    aimed[targets] = True
+    every = (*dot_faults(problem), *proposed_faults(problem, setup, targets))
     found: list[Hypothesis] = []
     for _ in range(_ROUNDS):
         rows = problem.take(chosen)
-        found = _searched(rows, setup, every, np.isin(chosen, targets))
+        found = _searched(rows, setup, every, aimed[chosen])
         fits = [h for h in found if h.residual == 0 and h.explained][:_BEAM]
         if not fits:
             return found
         proven, missed = [], []
         for hypothesis in fits:
-            left = _left(problem, hypothesis, targets)
+            left = _left(problem, hypothesis, aimed)
             if len(left):
                 missed.append(spread(left, 32))
             else:
@@ -245,15 +291,12 @@ def _prescreened(
 
 
 def _left(
-    problem: DotProblem, hypothesis: Hypothesis, targets: NDArray[np.intp]
+    problem: DotProblem, hypothesis: Hypothesis, aimed: NDArray[np.bool_]
 ) -> NDArray[np.intp]:
     """Numbers of the outputs that a hypothesis leaves unexplained; the first pieces suffice."""
-    missed = []
-    for rows in problem.pieces():
-        is_target = np.isin(rows.numbers, targets)
-        found = judge(rows, products_of(hypothesis.setup, rows))
+    for numbers, found in judged_pieces(problem, hypothesis.setup):
+        is_target = aimed[numbers]
         fine = found.equal | (found.allowed & ~(found.is_loose & is_target))
         if not fine.all():
-            missed.append(rows.numbers[~fine])
-            break
-    return np.concatenate(missed) if missed else np.zeros(0, np.intp)
+            return numbers[~fine]
+    return np.zeros(0, np.intp)

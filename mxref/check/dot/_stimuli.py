@@ -129,12 +129,14 @@ def designed(pair: tuple[BlockFormat, BlockFormat]) -> DotStimuli:
 # --- sums that are exact in any order ---------------------------------------------------------
 
 
-def integers(pair: tuple[BlockFormat, BlockFormat], blocks: int, count: int) -> Iterator[_Row]:
+def integers(
+    pair: tuple[BlockFormat, BlockFormat], blocks: int, count: int, seed: int = 0
+) -> Iterator[_Row]:
     """Rows whose partial sums are small integers under scales around 1, so that no width matters.
 
     Any difference is one of layout or scale.
     """
-    rng = np.random.default_rng([_SEED, blocks])
+    rng = np.random.default_rng([_SEED, blocks, seed] if seed else [_SEED, blocks])
     size = blocks * pair[0].block_size
     pools = [_small_integers(fmt.element) for fmt in pair]
     for _ in range(count):

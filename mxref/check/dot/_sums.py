@@ -13,16 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mxref.check.dot._exact import Floats, rounded_to_float32, two_sum
+from mxref.check.dot._outputs import OUTPUTS, rounded_to
 from mxref.check.dot._problem import Rows, Singles
 from mxref.check.dot._terms import Products
 
 __all__ = [
     "Aligned",
+    "Exactly",
     "Narrow",
     "Sum",
     "by_block",
     "chunked",
-    "exactly",
     "halves",
     "in_float64",
     "in_order",
@@ -33,6 +34,7 @@ __all__ = [
     "stored_exponents",
     "strided",
     "sum_of",
+    "to_output",
 ]
 
 Sum = Callable[[Products, Rows], Singles]
@@ -40,14 +42,26 @@ Step = Callable[[Singles], Singles]
 _LEAST = -126
 
 
-def sum_of(model: Sum, found: Products, rows: Rows) -> Singles:
-    """Apply a model, and put NaN and infinities where they are settled.
+def sum_of(model: Sum, found: Products, rows: Rows) -> Floats | Singles:
+    """Apply a model, add the addend, and put NaN and infinities where they are settled.
 
-    Overflow is what some inputs are for, so that numpy does not warn of it.
+    Overflow is what some inputs are for, so that numpy does not warn of it. The addend joins at the
+    end unless the sum is exact.
     """
     with np.errstate(all="ignore"):
-        total = model(found, rows)
-    return np.where(found.settled != 0, found.settled, total).astype(np.float32)
+        total: Floats | Singles = model(found, rows)
+        if not isinstance(model, Exactly):
+            if found.addend is not None:
+                total = np.asarray(total + found.addend.astype(np.float32), np.float32)
+            total = to_output(total, rows.output)
+    return np.where(found.settled != 0, found.settled, total).astype(rows.got.dtype)
+
+
+def to_output(total: Floats | Singles, output: str) -> Floats | Singles:
+    """Round float32 results to the type of the output, to nearest even."""
+    if output in ("float32", "float64"):
+        return total
+    return OUTPUTS[output].rounded(total.astype(np.float64))
 
 
 def _singles(found: Products) -> Singles:
@@ -141,16 +155,31 @@ def _in_chunks(terms: Singles, size: int, inner: Step) -> Singles:
 # --- exact, or exact within a block ----------------------------------------------------------
 
 
-def exactly(mode: str = "nearest", *, flush: bool = False, bits: Step | None = None) -> Sum:
-    """The exact sum, rounded once; its subnormals flushed, or cut to a narrower type."""
+@dataclass(frozen=True, slots=True)
+class Exactly:
+    """The exact sum with its addend, rounded once.
 
-    def total(found: Products, _: Rows) -> Singles:
-        value = rounded_to_float32(found.exact(), mode)
-        if flush:
-            value = np.where(np.abs(value) < np.float32(2.0**_LEAST), np.float32(0), value)
-        return value if bits is None else bits(value)
+    Attributes
+    ----------
+    mode : str
+        ``"nearest"``, ties to even, or ``"toward-zero"``.
+    is_flushed : bool
+        Whether subnormal results become zero.
+    by_way_of : str
+        A narrower type that the result takes first; empty for none.
+    """
 
-    return total
+    mode: str = "nearest"
+    is_flushed: bool = False
+    by_way_of: str = ""
+
+    def __call__(self, found: Products, rows: Rows) -> Singles:
+        """Sum the products."""
+        output = self.by_way_of or rows.output
+        value = rounded_to(found.exact(), output, self.mode)
+        if self.is_flushed and output in OUTPUTS:
+            value = np.where(np.abs(value) < 2.0 ** OUTPUTS[output].least, 0.0, value)
+        return np.asarray(value.astype(rows.got.dtype))
 
 
 def by_block(outer: Step) -> Sum:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from mxref.check.parts import Finding, MismatchMap, Witness
+from mxref.check.render._sums import tree_lines
 from mxref.check.render._words import visible
 from mxref.check.report import Report
 
@@ -18,6 +20,7 @@ SCHEMA_VERSION = 1
 def as_dict(report: Report) -> dict[str, Any]:
     """Return everything that a report says; texts hold no control characters."""
     document: dict[str, Any] = cleaned(_report(report))
+    document["sum_tree"] = tree_lines(report)  # its indentation says what is part of what
     return document
 
 
@@ -71,7 +74,17 @@ def _report(report: Report) -> dict[str, Any]:
         ],
         "trouble": None if trouble is None else {"kind": trouble.kind, "text": trouble.text},
         "notes": list(report.notes),
+        "distances": _distances(report),
+        "sum_tree": [],
     }
+
+
+def _distances(report: Report) -> dict[str, Any] | None:
+    found = report.distances
+    if found is None:
+        return None
+    bins = [{"error": name, "results": count} for name, count in found.bins]
+    return {"worst": found.worst if math.isfinite(found.worst) else None, "bins": bins}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from importlib import resources
 from mxref import __version__
 from mxref.check.parts import Finding, MismatchMap, Verdict
 from mxref.check.render import _html_bits as bits
+from mxref.check.render import _sums as sums
 from mxref.check.render import _words as words
 from mxref.check.render.maps import extent, lane_svg, map_svg
 from mxref.check.render.run import Entry, Result, Run
@@ -151,6 +152,7 @@ def _report(report: Report) -> Iterator[str]:
         yield from bits.witness(first, report.format)
     yield from _where(report)
     yield from _inferred(report)
+    yield from _sums(report)
     yield from _gaps(report)
     if report.notes:
         yield "<h3>Notes</h3><ul>"
@@ -248,6 +250,20 @@ def _inferred(report: Report) -> Iterator[str]:
         cells = (rule.what, rule.found, rule.name or "–", "yes" if rule.exact else "no")
         yield f"<tr>{''.join(f'<td>{_text(cell)}' for cell in cells)}"
     yield "</tbody></table></div>"
+
+
+def _sums(report: Report) -> Iterator[str]:
+    lines = sums.tree_lines(report)
+    if lines:
+        body = html.escape("\n".join(lines))
+        yield f"<h3>{sums.TREE_HEADING}</h3><pre>{body}</pre>"
+    rows = sums.histogram(report)
+    if rows:
+        yield f'<h3>{sums.HEADING}</h3><div class="scroll"><table>'
+        yield "<thead><tr><th>error<th>results<th></thead><tbody>"
+        for name, count, bar in rows:
+            yield f"<tr><td>{_text(name)}<td>{count:,}<td>{'█' * len(bar)}"
+        yield "</tbody></table></div>"
 
 
 def _gaps(report: Report) -> Iterator[str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from mxref import __version__
 from mxref.check.parts import Finding, Verdict, Witness
+from mxref.check.render import _sums as sums
 from mxref.check.render import _words as words
 from mxref.check.render.bits import bit_rows
 from mxref.check.render.maps import LEGEND, lane_letters, letter_extent, map_letters
@@ -135,6 +136,17 @@ def _bits(witness: Witness, format: str) -> Iterator[str]:  # noqa: A002
         yield from ("```text", *lines, "```", "")
 
 
+def _sums(report: Report) -> Iterator[str]:
+    lines = sums.tree_lines(report)
+    if lines:
+        yield from (f"#### {sums.TREE_HEADING}", "", "```text", *lines, "```", "")
+    rows = sums.histogram(report)
+    if rows:
+        yield from (f"#### {sums.HEADING}", "", "| error | results |", "|---|---|")
+        yield from (f"| {escaped(name)} | {count:,} |" for name, count, _ in rows)
+        yield ""
+
+
 def _more(report: Report) -> Iterator[str]:
     if report.inferred:
         yield "#### Rules read off the data"
@@ -145,6 +157,7 @@ def _more(report: Report) -> Iterator[str]:
             cells = (rule.what, rule.found, rule.name, "yes" if rule.exact else "no")
             yield f"| {' | '.join(escaped(cell) for cell in cells)} |"
         yield ""
+    yield from _sums(report)
     yield from _where(report)
     if report.gaps:
         yield "#### Not testable with these data"

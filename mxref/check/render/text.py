@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 
 from mxref.check.parts import Finding, Verdict, Witness
+from mxref.check.render import _sums as sums
 from mxref.check.render import _words as words
 from mxref.check.render.bits import BitRow, bit_rows
 from mxref.check.render.maps import LEGEND, lane_letters, letter_extent, map_letters
@@ -45,7 +46,7 @@ def lines(report: Report) -> Iterator[str]:
 
 def more_lines(report: Report) -> Iterator[str]:
     """Yield what there is to know beside the causes, an empty line before each part."""
-    for part in (_inferred, _alike, _where, _gaps, _notes):
+    for part in (_inferred, _sum_tree, _distances, _alike, _where, _gaps, _notes):
         body = list(part(report))
         if body:
             yield ""
@@ -120,6 +121,22 @@ def _inferred(report: Report) -> Iterator[str]:
         name = f" ({rule.name})" if rule.name and rule.name not in rule.found else ""
         sure = "" if rule.exact else "; the data do not pin it to the last bit"
         yield from _wrapped(f"{rule.what}: {rule.found}{name}{sure}", "- ", "  ")
+
+
+def _sum_tree(report: Report) -> Iterator[str]:
+    lines = sums.tree_lines(report)
+    if lines:
+        yield from _section(sums.TREE_HEADING)
+    for line in lines:
+        yield from textwrap.wrap(line, WIDTH - 2, initial_indent="  ", subsequent_indent=" " * 8)
+
+
+def _distances(report: Report) -> Iterator[str]:
+    rows = sums.histogram(report)
+    if rows:
+        yield from _section(sums.HEADING)
+    for name, count, bar in rows:
+        yield f"  {name:<24}{count:>13,}  {bar}"
 
 
 def _alike(report: Report) -> Iterator[str]:

@@ -37,7 +37,7 @@ __all__ = ["PROTOCOL", "Harness", "load_harness"]
 PROTOCOL = 1
 """The version of the protocol; a harness for another one is refused."""
 
-_LATER_OPS = ("dot", "quantize_tensor", "dequantize_tensor")
+_LATER_OPS = ("dot", "matmul", "quantize_tensor", "dequantize_tensor")
 _INPUTS = {"quantize": ("x",), "encode": ("x",), "dequantize": ("codes", "scales")}
 _OUTPUTS = {"quantize": ("codes", "scales"), "encode": ("codes",)}
 _HANDSHAKE_LIMIT = 1 << 20
