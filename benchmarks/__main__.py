@@ -1,4 +1,4 @@
-"""Measure mxref as ratios within one run: ``python -m benchmarks [--quick] [--write PAGE]``.
+"""Measure mxref as ratios within one run: ``python -m benchmarks [--only SECTION] [--write PAGE]``.
 
 Like with like: results written into reused memory (``out=``) are compared with ``numpy.copyto``,
 fresh ones with ``x.copy()``, both over the same array. A ratio is the median of paired rounds,
@@ -8,11 +8,12 @@ subject and baseline in turn, so that it holds while the machine's speed drifts.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 from pathlib import Path
 
-from benchmarks import _checks, _conversions, _page, _peer_tables, _policies, _processes
+from benchmarks import _checks, _conversions, _gemm, _page, _peer_tables, _policies, _processes
 
 HOW_TO_READ = """\
 Written by `make bench`; do not edit. Speeds are ratios to copying the same array with numpy, since
@@ -45,44 +46,97 @@ fewer elements, which flatters it: mxref and the copy always have all. What peer
 places: see `mxref profiles`."""
 
 
-def report(size, rounds, *, every, with_peers):
-    """Yield the lines of the page."""
+def sections(size, rounds, *, every, with_peers):
+    """Return the page's sections: a name to ask for one by, its heading, and its lines to be."""
     few = max(3, rounds // 2)
+    checks = max(3, rounds // 4)
     small = max(1 << 12, size >> 6)
-    yield from _text("# Speed")
-    yield from _text(HOW_TO_READ.format(must=_page.MUST, aim=_page.AIM, size=size))
-    yield from _page.machine(sys.argv[1:])
-    yield from _text("\n## Conversions")
-    yield from _conversions.conversions(size, rounds)
-    yield from _text("## Casts of single numbers, 2 threads")
-    yield from _conversions.casts(size, few)
-    yield from _text("## Other inputs, 2 threads")
+    found = [
+        ("conversions", "Conversions", lambda: _conversions.conversions(size, rounds)),
+        ("casts", "Casts of single numbers, 2 threads", lambda: _conversions.casts(size, few)),
+        ("inputs", "Other inputs, 2 threads", lambda: _inputs(size, few)),
+        (
+            "policies",
+            "Every deterministic policy, 2 threads",
+            lambda: _every_policy(size, few, small, every),
+        ),
+        ("latency", "One block of 32", lambda: _latency(few)),
+        ("gemm", "Matrix products", lambda: _gemm.products(rounds, quick=every > 1)),
+        ("checks", "Checking", lambda: _checking(size, checks)),
+        ("processes", "Processes and memory", lambda: _whole_processes(size, few)),
+    ]
+    if with_peers:
+        found.append(("peers", "Peers", lambda: _beside_peers(size, checks)))
+    return found
+
+
+def _inputs(size, rounds):
     yield from _text(
         "The copy is of the same input, in its own type; what is to be reached is set for float32."
     )
-    yield from _conversions.input_types(size, few)
-    yield from _text("## Every deterministic policy, 2 threads")
+    yield from _conversions.input_types(size, rounds)
+
+
+def _every_policy(size, rounds, small, every):
     yield from _text(POLICIES)
-    yield from _policies.quantizers(size, few, every)
-    yield from _policies.decoders(size, few, every)
-    yield from _policies.scale_casts(size, few, every)
+    yield from _policies.quantizers(size, rounds, every)
+    yield from _policies.decoders(size, rounds, every)
+    yield from _policies.scale_casts(size, rounds, every)
     yield from _text(PASSES)
     yield from _policies.slow_quantizers(small, 3, every)
-    yield from _text("## One block of 32")
+
+
+def _latency(rounds):
     yield from _text("Microseconds a call, compiled; must 20.")
-    yield from _conversions.latency(few)
-    yield from _text("## Checking")
+    yield from _conversions.latency(rounds)
+
+
+def _checking(size, rounds):
     yield from _text(CHECKS)
-    yield from _checks.passing(size, max(3, rounds // 4))
-    yield from _checks.passing_tensors(size, max(3, rounds // 4))
+    yield from _checks.passing(size, rounds)
+    yield from _checks.passing_tensors(size, rounds)
     yield from _checks.named(size, 3)
-    yield from _text("## Processes and memory")
-    yield from _processes.starts(few)
+
+
+def _whole_processes(size, rounds):
+    yield from _processes.starts(rounds)
     yield from _processes.memory(size)
-    if with_peers:
-        yield from _text("## Peers")
-        yield from _text(PEERS)
-        yield from _peer_tables.peers(size, max(3, rounds // 4))
+
+
+def _beside_peers(size, rounds):
+    yield from _text(PEERS)
+    yield from _peer_tables.peers(size, rounds)
+
+
+def report(chosen, size):
+    """Yield the lines of the page."""
+    yield from _text("# Speed")
+    yield from _text(HOW_TO_READ.format(must=_page.MUST, aim=_page.AIM, size=size))
+    yield from _page.machine(sys.argv[1:])
+    for _, heading, lines in chosen:
+        yield from _text(f"\n## {heading}")
+        yield from lines()
+
+
+def one_section(heading, lines):
+    """Yield the lines of one section, with the machine that it was measured on."""
+    yield from _text(f"## {heading}")
+    yield from _page.machine(sys.argv[1:])
+    yield ""
+    yield from lines()
+
+
+def replaced(page, heading, text):
+    """A page with one section's text in place of what it had, or at its end."""
+    parts = re.split(r"^(?=## )", page, flags=re.MULTILINE)
+    titles = [part.splitlines()[0] if part else "" for part in parts]
+    mine = text.rstrip() + "\n\n"
+    if f"## {heading}" in titles:
+        parts[titles.index(f"## {heading}")] = mine
+    else:
+        parts[-1] = parts[-1].rstrip() + "\n\n"
+        parts.append(mine)
+    return "".join(parts).rstrip() + "\n"
 
 
 def _text(text):
@@ -98,18 +152,29 @@ def main():
     parser.add_argument("--quick", action="store_true", help="a smoke run: small, few policies")
     parser.add_argument("--no-peers", action="store_true", help="mxref alone")
     parser.add_argument(
+        "--only", metavar="SECTION", help="one section, which --write replaces in the page"
+    )
+    parser.add_argument(
         "--write", type=Path, metavar="PAGE", help="also write the page to this file"
     )
     options = parser.parse_args()
     size, rounds, every = (1 << 15, 3, 16) if options.quick else (1 << 24, 21, 1)
+    chosen = sections(size, rounds, every=every, with_peers=not options.no_peers)
+    names = [name for name, _, _ in chosen]
+    if options.only and options.only not in names:
+        parser.error(f"no section {options.only!r}: it is one of {', '.join(names)}")
     began = time.perf_counter()
     lines = []
-    for line in report(size, rounds, every=every, with_peers=not options.no_peers):
+    only = next((section for section in chosen if section[0] == options.only), None)
+    for line in one_section(*only[1:]) if only else report(chosen, size):
         print(line, flush=True)
         lines.append(line)
     print(f"took {time.perf_counter() - began:.0f} s", file=sys.stderr)
     if options.write:
-        options.write.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+        text = "\n".join(lines).rstrip() + "\n"
+        if only:
+            text = replaced(options.write.read_text(encoding="utf-8"), only[1], text)
+        options.write.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

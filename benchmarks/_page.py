@@ -60,6 +60,8 @@ def _cores():
 def machine(arguments):
     """Yield what the figures were measured on, as a list."""
     flags = [a for a in arguments if a in {"--quick", "--no-peers"}]
+    if "--only" in arguments[:-1]:
+        flags += ["--only", arguments[arguments.index("--only") + 1]]
     now = dt.datetime.now(dt.UTC)
     features = numba.core.config.CPU_NAME or _cpu_name()
     yield f"* {now:%Y-%m-%d}, `{' '.join(['python -m benchmarks', *flags])}`"

@@ -22,11 +22,15 @@ class Paired(NamedTuple):
     ratio: float
 
 
-def interleaved(calls, rounds):
-    """Seconds of each call in each round, after one round that does not count."""
+def interleaved(calls, rounds, pause=0):
+    """Seconds of each call in each round, after one round that does not count.
+
+    `pause` seconds go by before each call, for pools of threads that spin after their work.
+    """
     times = [[] for _ in calls]
     for round_ in range(rounds + 1):
         for call, seconds in zip(calls, times, strict=True):
+            time.sleep(pause)
             start = time.perf_counter()
             call()
             elapsed = time.perf_counter() - start

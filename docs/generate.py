@@ -15,6 +15,7 @@ from pathlib import Path
 
 from diagnosis import diagnosis_page
 from faults_page import fault_page
+from matmul_page import matmul_page
 from replays_page import replays_page
 from sessions import sessions_page
 
@@ -274,6 +275,7 @@ PAGES = {
     "diagnosis.md": lambda: diagnosis_page(NOTE),
     "real-defects.md": lambda: replays_page(NOTE),
     "traceability.md": trace_page,
+    "matmul.md": lambda: matmul_page(HERE / "matmul.md"),
     "checking.md": lambda: sessions_page(HERE / "checking.md"),
     "pytest-plugin.md": lambda: sessions_page(HERE / "pytest-plugin.md"),
 }

@@ -94,7 +94,7 @@ PLACES = {
 def test_ties_and_one_unit_beside(dtype, pair):
     rng = np.random.default_rng([len(dtype), *map(ord, "".join(pair))])
     for at in PLACES[dtype]:
-        rows = [at_a_boundary(dtype, rng, at) for _ in range(12)]
+        rows = [at_a_boundary(dtype, rng, at) for _ in range(8)]
         a, b = beside(rows, pair, (0, 1), rng)
         exact = assert_bits(a, b, dtypes=[dtype])
         value, exponent = exact.terms[0]
@@ -234,6 +234,26 @@ def test_an_addend_that_makes_a_tie():
             b = array_of([[0x2], [0x2]], [[127]], "mxfp4", 0)
             for c in (one, -one, one + np.finfo(np.float32).eps.astype(numpy_type)):
                 assert_bits(a, b, np.full((2, 1), c, numpy_type), dtypes=[dtype])
+
+
+@pytest.mark.parametrize("far", [*range(-88, -121, -4), -140])
+@pytest.mark.parametrize("block", [1, 32])
+def test_what_two_float64_lose(far, block):
+    """A tie, one unit far beside it, and a pair between them that cancels; in many orders.
+
+    While one of the pair is in the sum, float64 and an error term of 53 bits cannot hold the unit.
+    Nothing else is in the product, since the bound on its sums is to be as tight as it can be.
+    """
+    rng = np.random.default_rng(-far)
+    for middles in ((-53, -55, -56), (-60,), (20, 40)):
+        rows = [
+            [(1, 0), (1, -24), (1, middle), (-1, middle), (sign, far)]
+            for middle in middles
+            for sign in (1, -1)
+            for _ in range(16)
+        ]
+        a, b = planted(rows, ("mxfp4", "mxfp4"), (0,), rng, block=block)
+        assert_bits(a, b, dtypes=["float32"], roundings=["nearest-even", "up", "to-odd"])
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
