@@ -103,9 +103,23 @@ def accumulator(name: str) -> Accumulator:
     known = accumulators()
     if name in known:
         return known[name]
-    from mxref.matmul.orders import order  # it needs this module
+    # They need this module.
+    from mxref.matmul.orders import order
+    from mxref.matmul.software import with_splits
 
+    split = with_splits(name)
+    if split is not None:
+        return split
     try:
         return order(name).model()
     except ValueError:
-        raise ValueError(unknown_name("accumulation", name, ["exact", *known])) from None
+        raise ValueError(_unknown(name, known)) from None
+
+
+def _unknown(name: str, known: dict[str, Accumulator]) -> str:
+    """Say so, with a name of each family: all of them would fill a screen."""
+    hint = unknown_name("accumulation", name, ["exact", *known]).partition("Known: ")[0]
+    return (
+        f"{hint}Known: exact, ocp-fp32, float32-pairwise, nv-hopper-fp8 and {len(known) - 3} more: "
+        "mxref.matmul.accumulators() and docs/matmul.md list them"
+    )

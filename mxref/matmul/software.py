@@ -48,6 +48,9 @@ splits or gives to `gemv`, TF32, and ``tl.dot_scaled`` with an operand in float1
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 from mxref.matmul._accumulator import Accumulator
 from mxref.matmul._software_dots import torch_mm, triton_dot, triton_dot_scaled
 from mxref.matmul._software_scaled_mm import torch_scaled_mm, torch_scaled_mm_blocks
@@ -59,6 +62,7 @@ __all__ = [
     "torch_scaled_mm_blocks",
     "triton_dot",
     "triton_dot_scaled",
+    "with_splits",
 ]
 
 ACCUMULATORS: tuple[Accumulator, ...] = (
@@ -90,3 +94,36 @@ ACCUMULATORS: tuple[Accumulator, ...] = (
     triton_dot_scaled(instruction="mma"),
 )
 """The models with a name, in the order of the table above."""
+
+_Build = Callable[..., Accumulator]
+_SPLITTING: tuple[_Build, ...] = (
+    *(
+        functools.partial(torch_scaled_mm, fast=fast, output=output)
+        for fast in (False, True)
+        for output in ("float32", "bfloat16", "float16")
+    ),
+    *(
+        functools.partial(torch_mm, kind, output=output)
+        for kind, narrow in (("bf16", "bfloat16"), ("fp16", "float16"))
+        for output in ("float32", narrow)
+    ),
+)
+
+
+def with_splits(name: str) -> Accumulator | None:
+    """Return the model of a name that ends in ``-split-N``, or None if it is none.
+
+    Examples
+    --------
+    >>> with_splits("torch-mm-bf16-hopper-split-3").name
+    'torch-mm-bf16-hopper-split-3'
+    >>> with_splits("torch-mm-bf16-hopper-split-many") is None
+    True
+    """
+    base, _, count = name.rpartition("-split-")
+    if not count.isdecimal() or int(count) < 1:
+        return None
+    for build in _SPLITTING:
+        if build().name == base:
+            return build(splits=int(count))
+    return None
