@@ -30,6 +30,7 @@ __all__ = [
     "cache_directory",
     "float_kernel",
     "helper",
+    "inlined",
     "kernel",
     "parallel_slot",
 ]
@@ -150,7 +151,7 @@ def float_kernel(
     """As `kernel`, for loops whose data are float64 and int64: exempt from the rules about widths.
 
     Their sums must be exact, or carry their errors, in the default floating-point state, which
-    `mxref.kernels.gemm.floats` sets.
+    `mxref.kernels.float_mode` sets.
     """
     return kernel(key=key, parallel=parallel)
 
@@ -158,6 +159,12 @@ def float_kernel(
 def helper(py_func: Callable[..., Any]) -> Callable[..., Any]:
     """Decorate a function of a module that compiled loops of the same module call."""
     compiled: Any = numba.njit(nogil=True, error_model="numpy", boundscheck=False)(py_func)
+    return cast("Callable[..., Any]", compiled)
+
+
+def inlined(py_func: Callable[..., Any]) -> Callable[..., Any]:
+    """As `helper`, for a few lines that must become part of a vectorised loop."""
+    compiled: Any = numba.njit(error_model="numpy", inline="always")(py_func)
     return cast("Callable[..., Any]", compiled)
 
 

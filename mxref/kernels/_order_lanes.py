@@ -12,12 +12,10 @@ from llvmlite import ir
 from numba.core import types
 
 from mxref.kernels._intrinsics import Call, intrinsic, literal
-from mxref.kernels._sum_lanes import FloatLanes, intrinsic_call
+from mxref.kernels._sum_lanes import FloatLanes
 
 __all__ = [
     "add_tile_lanes",
-    "default_mode_lanes",
-    "restore_mode_lanes",
     "round_tile_lanes",
     "scaled_tile_lanes",
     "settle_tile_lanes",
@@ -249,62 +247,3 @@ def settle_tile_lanes(
     index = types.intp
     given = (sums, index, index, exact, a, index, b, index, index)
     return types.void(*given, KIND, PARTS, SPECIAL, PAIRED, TILE, LANES), generate
-
-
-# --- the floating-point mode -----------------------------------------------------------------
-
-_MXCSR = 0x1F80  # to nearest even, no subnormal flushed, no exception trapped
-
-
-def _machine(builder: ir.IRBuilder) -> str:
-    return str(builder.module.triple).split("-", maxsplit=1)[0]
-
-
-def _fence(builder: ir.IRBuilder) -> None:
-    """Keep memory accesses, and so the arithmetic between them, on their side of this place."""
-    kind = ir.FunctionType(ir.VoidType(), [])
-    builder.asm(kind, "", "~{memory}", [], side_effect=True)
-
-
-def _set_mode(builder: ir.IRBuilder, mode: ir.Value) -> None:
-    machine = _machine(builder)
-    if machine == "x86_64":
-        slot = builder.alloca(ir.IntType(32))
-        builder.store(builder.trunc(mode, ir.IntType(32)), slot)
-        pointer = builder.bitcast(slot, ir.PointerType(ir.IntType(8)))
-        intrinsic_call(builder, "llvm.x86.sse.ldmxcsr", ir.VoidType(), [pointer])
-    elif machine in {"aarch64", "arm64"}:
-        intrinsic_call(builder, "llvm.aarch64.set.fpcr", ir.VoidType(), [mode])
-
-
-@intrinsic
-def default_mode_lanes(_typing: Any) -> Any:
-    """Set this thread's floating-point mode to the default of IEEE 754; give the one before."""
-
-    def generate(_context: Any, builder: ir.IRBuilder, _signature: Any, _values: Any) -> ir.Value:
-        machine = _machine(builder)
-        before, default = ir.Constant(_INDEX, 0), 0
-        if machine == "x86_64":
-            slot = builder.alloca(ir.IntType(32))
-            pointer = builder.bitcast(slot, ir.PointerType(ir.IntType(8)))
-            intrinsic_call(builder, "llvm.x86.sse.stmxcsr", ir.VoidType(), [pointer])
-            before, default = builder.zext(builder.load(slot), _INDEX), _MXCSR
-        elif machine in {"aarch64", "arm64"}:
-            before = intrinsic_call(builder, "llvm.aarch64.get.fpcr", _INDEX, [])
-        _set_mode(builder, ir.Constant(_INDEX, default))
-        _fence(builder)
-        return before
-
-    return types.intp(), generate
-
-
-@intrinsic
-def restore_mode_lanes(_typing: Any, mode: Any) -> Any:
-    """Set the mode that `default_mode_lanes` gave."""
-
-    def generate(context: Any, builder: ir.IRBuilder, _signature: Any, values: Any) -> ir.Value:
-        _fence(builder)
-        _set_mode(builder, values[0])
-        return context.get_dummy_value()
-
-    return types.void(types.intp), generate

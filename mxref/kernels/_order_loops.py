@@ -14,14 +14,13 @@ from numba import prange
 from mxref.kernels._jit import kernel
 from mxref.kernels._order_lanes import (
     add_tile_lanes,
-    default_mode_lanes,
-    restore_mode_lanes,
     round_tile_lanes,
     scaled_tile_lanes,
     settle_tile_lanes,
     sum_run_lanes,
 )
 from mxref.kernels._sum_lanes import FLOAT64
+from mxref.kernels.float_mode import restore_floats, steady_floats
 
 __all__ = ["program_runner"]
 
@@ -62,7 +61,7 @@ def program_runner(
         n_steps = program.shape[0]
         n_groups = (n_tiles + GROUPED - 1) // GROUPED
         for chunk in prange(n_panels * n_groups):
-            mode = default_mode_lanes()
+            mode = steady_floats()
             sums = np.empty(n_sums * TILE, zero.dtype)
             exact = np.empty(N_EXACT, fb.dtype)
             i0 = chunk // n_groups  # the panel
@@ -208,6 +207,6 @@ def program_runner(
                 base = (i0 * n_tiles + tile) * TILE
                 for j in range(0, TILE, LANES):
                     round_tile_lanes(sums, j, out, base + j, KIND, LANES)
-            restore_mode_lanes(mode)
+            restore_floats(mode)
 
     return run_program

@@ -17,7 +17,7 @@ from numba import prange
 from numpy.typing import NDArray
 
 from mxref.kernels._jit import float_kernel, kernel, parallel_slot
-from mxref.kernels.gemm.floats import restore_floats, steady_floats
+from mxref.kernels.float_mode import restore_floats, steady_floats
 from mxref.kernels.sums_single import (
     MAGNITUDE,
     NAN,

@@ -6,6 +6,7 @@ the package can be called, and a call goes to `matmul`.
 
 from __future__ import annotations
 
+import inspect
 import sys
 import types
 from typing import Any
@@ -20,9 +21,13 @@ __all__ = ["Accumulator", "Operands", "accumulator", "accumulators", "matmul"]
 class _Callable(types.ModuleType):
     """A module that can be called: Python lets a module name its own class."""
 
+    __signature__ = inspect.signature(matmul)  # what a REPL shows
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return matmul(*args, **kwargs)
 
 
 _Callable.__call__.__doc__ = matmul.__doc__
 sys.modules[__name__].__class__ = _Callable
+# What help(mxref.matmul) shows first is the function; what the package holds stands behind it.
+__doc__ = f"{matmul.__doc__}\n{__doc__}"

@@ -21,6 +21,7 @@ from mxref.mxarray import MXArray
 __all__ = ["matmul"]
 
 _EXACT = "exact"
+_NEAREST = "nearest-even"
 
 
 def matmul(  # noqa: PLR0913  # what a product has
@@ -30,7 +31,7 @@ def matmul(  # noqa: PLR0913  # what a product has
     accumulate: str | Accumulator | Order = _EXACT,
     dtype: DTypeLike | None = None,
     *,
-    rounding: str = "nearest-even",
+    rounding: str = _NEAREST,
     out: NDArray[Any] | None = None,
     path: str | None = None,
     full_output: bool = False,
@@ -141,6 +142,11 @@ def _as_machine(
     if reason:
         raise ValueError(f"accumulate={model.name!r} cannot be applied: {reason}")
     kind = name or model.dtype
+    if kind == model.dtype and rounding != _NEAREST:
+        raise ValueError(
+            f"rounding={rounding!r} has no effect here: accumulate={model.name!r} gives {kind}, "
+            "rounded as it does; leave it out, or ask for another dtype"
+        )
     if out is not None:
         _output(out, operands.shape, _dtype_of(kind), given)
     values = model.run(operands)

@@ -204,7 +204,7 @@ class _Run:
 
     def _is_direct(self, plan: Plan) -> bool:
         is_plain = self.dtype == "float32" and self.rounding[0] == 0 and self.operands.c is None
-        return is_plain and bool(plan.exact.all())
+        return is_plain and bool((plan.reach <= _room(plan)).all())
 
     def _slab(self) -> int:
         return int(max(_SIDE, _SLAB // max(1, self.out.shape[1]) // _SIDE * _SIDE))
@@ -222,7 +222,7 @@ class _Run:
         state = np.empty(high.shape, np.uint8)
         finish.finish(
             high, low, addend, self.a.least, self.b.least, plan.reach, start,
-            2.0**105 / plan.terms, self.unit, plan.terms**2 * 2.0**-104, _POWERS,
+            _room(plan), self.unit, plan.terms**2 * 2.0**-104, _POWERS,
             *self.rounding, self.sign_bit, bits, state,
         )  # fmt: skip
         if self.special is not None:
@@ -236,6 +236,11 @@ class _Run:
     def _in_integers(self, of_m: Any, of_n: Any, addend: Any) -> NDArray[np.uint64]:
         operands = self.operands
         return sums_in_integers(operands, of_m, of_n, addend, self.rounding, self.sign_bit)
+
+
+def _room(plan: Plan) -> float:
+    """Up to how many units a pair of float64 holds all sums exactly."""
+    return 2.0**105 / plan.terms
 
 
 def sums_in_integers(

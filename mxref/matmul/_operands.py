@@ -80,10 +80,11 @@ def operands_of(a: Any, b: Any, c: Any = None) -> Operands:
                 f"format, axis={axis}) for bytes of your own"
             )
         if operand.ndim != 2:
-            raise ValueError(
-                f"{name} has shape {operand.shape}; expected a matrix: for a batch, call matmul "
-                "for each of its matrices"
-            )
+            hint = "for a batch, call matmul for each of its matrices"
+            if operand.ndim == 1:
+                row = "codes[None], scales[None]" if axis else "codes[:, None], scales[:, None]"
+                hint = f"of a vector make one: mxref.MXArray({row}, format, axis={axis})"
+            raise ValueError(f"{name} has shape {operand.shape}; expected a matrix: {hint}")
         if operand.axis != axis:
             raise ValueError(_wrong_axis(name, operand, axis))
     if a.shape[1] != b.shape[0]:

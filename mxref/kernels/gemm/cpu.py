@@ -83,7 +83,8 @@ def best_path(wanted: str | None = None) -> int:
     if not name:
         return paths()[-1]
     if name not in NAMES:
-        raise ValueError(f"unknown path {name!r}; expected one of {', '.join(NAMES)}")
+        where = "" if wanted else " in the environment variable MXREF_GEMM"
+        raise ValueError(f"unknown path {name!r}{where}; expected one of {', '.join(NAMES)}")
     path = NAMES.index(name)
     if path not in paths():
         have = ", ".join(NAMES[known] for known in paths())

@@ -15,8 +15,8 @@ import numba
 import numpy as np
 
 from mxref.kernels._jit import float_kernel, helper, parallel_slot
-from mxref.kernels.gemm.floats import restore_floats, steady_floats
-from mxref.kernels.gemm.rounding import round_magnitude
+from mxref.kernels.float_mode import restore_floats, steady_floats
+from mxref.kernels.gemm.rounding import round_magnitude, rounded_to_odd
 from mxref.kernels.gemm.tiles import SIDE
 
 __all__ = ["CERTIFIED", "EXACT", "OPEN", "finish"]
@@ -68,15 +68,8 @@ def _rounded(x, y, z, mode, precision, emin, emax):  # type: ignore[no-untyped-d
 def _to_float32(high, low, row, out):  # type: ignore[no-untyped-def]
     """Round a row of exact pairs to nearest even, by way of float64 rounded to odd."""
     for n in range(high.shape[1]):
-        x, y = high[row, n], low[row, n]
-        total = x + y
-        back = total - x
-        lost = (x - (total - back)) + (y - back)
-        word = np.float64(total).view(np.int64)
-        step = np.int64(1) if (lost > 0.0) == (total > 0.0) else np.int64(-1)
-        moves = (lost != 0.0) & (np.int64(word & np.int64(1)) == np.int64(0))
-        odd = np.int64(word + (step if moves else np.int64(0)))
-        out[row, n] = np.float32(odd.view(np.float64)).view(np.uint32)
+        odd = rounded_to_odd(high[row, n], low[row, n])
+        out[row, n] = np.float32(odd).view(np.uint32)
 
 
 @cache

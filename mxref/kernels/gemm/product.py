@@ -16,8 +16,9 @@ import numba
 import numpy as np
 
 from mxref.kernels._jit import float_kernel, helper, parallel_slot
+from mxref.kernels.float_mode import restore_floats, steady_floats
 from mxref.kernels.gemm import cpu
-from mxref.kernels.gemm.floats import restore_floats, steady_floats
+from mxref.kernels.gemm.rounding import rounded_to_odd
 from mxref.kernels.gemm.tiles import SIDE, begin_tiles, end_tiles, multiply_tiles
 from mxref.kernels.gemm.weigh import ADD, ADD_WITH_ERROR, SET, take_off, weigh, weigh_directly
 
@@ -114,6 +115,9 @@ def _write(wide, sums, first_m, first_n, skipped, direct, high, low):  # type: i
         m = first_m + line - skipped
         to = sums + line * SIDE
         if is_direct:
+            for n in range(SIDE):
+                high_part, low_part = wide[to + n], wide[to + _TILE + n]
+                wide[to + n] = rounded_to_odd(high_part, low_part)
             for n in range(min(SIDE, columns - first_n)):
                 direct[m, first_n + n] = np.float32(wide[to + n])
         else:
@@ -238,7 +242,7 @@ def _multiply(PATH: int, parallel: bool) -> Any:
                                     )  # fmt: skip
                     if is_short:
                         continue
-                    if is_exact and direct.shape[0] == 0:
+                    if is_exact:
                         for x in range(_TILE):
                             wide[sums + _TILE + x] = np.float64(0.0)
                     _write(wide, sums, pa * SIDE, pb * SIDE, skipped, direct, high, low)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mxref.kernels._jit import helper
+from mxref.kernels._jit import helper, inlined
 
-__all__ = ["MODES", "round_magnitude"]
+__all__ = ["MODES", "round_magnitude", "rounded_to_odd"]
 
 MODES = (
     "nearest-even", "nearest-away", "nearest-down", "toward-zero", "up", "down", "to-odd",
@@ -78,3 +78,15 @@ def round_magnitude(negative, word, exponent, sticky, mode, precision, emin, ema
         if mode in (3, 6) or (mode == 4 and negative) or (mode == 5 and not negative):
             bits = np.uint64(infinity - one)
     return bits
+
+
+@inlined
+def rounded_to_odd(high, low) -> Any:  # type: ignore[no-untyped-def]
+    """Return ``high + low``, rounded to odd: rounded once more, to float32, it is as the sum is."""
+    total = high + low
+    back = total - high
+    lost = (high - (total - back)) + (low - back)
+    word = np.float64(total).view(np.int64)
+    step = np.int64(1) if (lost > 0.0) == (total > 0.0) else np.int64(-1)
+    moves = (lost != 0.0) & (np.int64(word & np.int64(1)) == np.int64(0))
+    return np.int64(word + (step if moves else np.int64(0))).view(np.float64)
