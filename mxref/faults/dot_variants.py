@@ -30,7 +30,7 @@ PRODUCT_FAULTS: Mapping[str, Fault] = MappingProxyType(
             Fault(
                 "G13",
                 "Part of the output is not written, or holds what belongs elsewhere.",
-                "Whole tiles are zero, stale or exchanged, the others right.",
+                "Tiles, rows or columns are zero, stale or exchanged, the others right.",
                 "Two products of one shape after another, M and N one above a multiple of the "
                 "tile.",
                 "Compare the numbers of tiles where they are computed and where they are written.",
@@ -49,8 +49,9 @@ PRODUCT_FAULTS: Mapping[str, Fault] = MappingProxyType(
             Fault(
                 "G15",
                 "Parts of K are left out, or counted more than once.",
-                "Results lack the products of whole blocks, or have them twice.",
-                "One block that is not zero, at each place along K in turn.",
+                "Results lack the products of some elements along K, or have them twice.",
+                "One block that is not zero, at each place along K in turn; a K that the step of "
+                "the loop does not divide.",
                 "Compare the bounds of each part of K with those of its neighbours; clear the "
                 "accumulator between products.",
                 (),

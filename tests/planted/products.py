@@ -235,7 +235,7 @@ PLANTS = {
     "codes_of_b_transposed": "L8",
     "blocks_of_b_in_reverse": "L6",
     "blocks_of_a_exchanged": "L6",
-    "tail_ignored": "G4",
+    "tail_ignored": "G15",
     "split_lost": "G15",
     "last_part_twice": "G15",
     "partials_in_bfloat16": "G5",

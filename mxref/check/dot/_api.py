@@ -64,7 +64,8 @@ def dot(  # noqa: PLR0913  # two operands of two parts each
     Raises
     ------
     TypeError, ValueError
-        If dtypes, shapes, names or codes do not fit.
+        If dtypes, shapes, names or codes do not fit, or if the accumulator that is claimed has
+        nothing to say of these operands.
 
     Notes
     -----
@@ -128,7 +129,8 @@ def matmul(
     Raises
     ------
     TypeError, ValueError
-        If dtypes, shapes, axes or names do not fit.
+        If dtypes, shapes, axes or names do not fit, or if the accumulator that is claimed has
+        nothing to say of these operands: a hardware instruction takes certain formats and scales.
 
     Notes
     -----

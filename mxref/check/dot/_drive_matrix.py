@@ -4,12 +4,14 @@ First a product of integers, which every accumulator sums exactly: a difference 
 scale. Another follows in the same shape, which shows what the first one left. Then each row of the
 designed dot products meets its own column, as for a dot product that is driven. Last come shapes
 beside those of tiles, each after a product that is NaN throughout and larger: what a kernel reads
-behind its operands, or finds in a workspace, is then NaN.
+behind its operands, or finds in a workspace, is then NaN. A cause that one of these shapes names
+has to explain all of them: a single result fits many.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 
 from mxref.check.dot._drive import GOOD, Drive, unsteady
 from mxref.check.dot._fault import DotFault
-from mxref.check.dot._judge import judge_dots
+from mxref.check.dot._judge import explains, judge_dots
 from mxref.check.dot._outputs import same_number
 from mxref.check.dot._problem import Bytes, DotProblem, Operand, Singles
 from mxref.check.dot._report import dot_finding, dot_witness
@@ -45,6 +47,7 @@ _BLOCKS = 4
 _TILE = 128
 _NAN_SCALE = 0xFF
 _ONE = 127
+_TRIES = 3  # products that may each name a fault for all
 
 
 def drive_matmul(
@@ -114,11 +117,10 @@ class _Drive:
     def report(self, level: str) -> Report:
         """Run the stages; the first that fails decides."""
         shape, first, got = self._first()
-        report = self._judged(first, got)
         again = self._run(first)
-        if not same_number(got, again).all():
-            different = int((~same_number(got, again)).sum())
-            return self._told(unsteady(report, different, got.size))
+        if not _same(got, again):
+            return self._told(self._unsteady(got, again))
+        report = self._judged(first, got)
         if report.verdict not in GOOD:
             return self._told(report)
         second = self._second(shape, got)
@@ -146,6 +148,9 @@ class _Drive:
 
     def _judged(self, made: DotProblem, got: Singles) -> Report:
         return judge_dots("matmul", replace(made, got=got), self.claim)
+
+    def _unsteady(self, first: Singles, again: Singles) -> Report:
+        return unsteady("matmul", self.pair, self.claim, first, again)
 
     def _diagonal(self, *operands: Bytes) -> Singles:
         """Dot products of rows: products of matrices of which the diagonal counts."""
@@ -206,32 +211,133 @@ class _Drive:
                 witness = dot_witness(problem, setup, int(wrong[0]))
                 finding = dot_finding(DotFault("G13", what), 1.0, 0, witness, is_legal=False)
                 return replace(report, verdict=Verdict.DEFECT, findings=(finding,), places=())
-        return self._judged(made, got)
+        again = self._run(made)
+        return self._judged(made, got) if _same(got, again) else self._unsteady(got, again)
 
     def _on_shapes(self) -> Report | None:
-        """The report of the first shape that is wrong, each after a product of NaN."""
+        """The report of shapes that are wrong, each after a product of NaN."""
+        failed: list[DotProblem] = []
         if self.gaps:
             return None
         for number, (m, n) in enumerate(_SHAPES):
             k = (1 + number % 3) * self.pair[0].block_size
-            for made in (_poison(self.pair, m, n, k), _whole_numbers(self.pair, (m, n), k)):
-                try:
-                    got = self._run(made)
-                except TargetError as error:
-                    if error.kind != "raised":
-                        raise
-                    needs = f"M of {m} and N of {n}: {error}"
-                    self.gaps.append(Gap("the edges of the output", ("L4", "G13"), needs))
-                    return None
-                report = self._judged(made, got)
-                if report.verdict not in GOOD:
-                    note = f"It shows at M = {m}, N = {n}, K = {k}, after a product of NaN."
-                    return replace(report, notes=(*report.notes, note))
-        return None
+            both = (_poison(self.pair, m, n, k), _whole_numbers(self.pair, (m, n), k))
+            try:
+                wrong, differs = self._in_turn(both)
+            except TargetError as error:
+                if error.kind != "raised":
+                    raise
+                needs = f"M of {m} and N of {n}: {error}"
+                self.gaps.append(Gap("the edges of the output", ("L4", "G13"), needs))
+                break
+            if differs is not None:
+                return differs
+            failed += wrong
+        report = self._of_failed(failed)
+        if report is None or report.verdict is not Verdict.UNEXPLAINED:
+            return report
+        return self._left_over(failed) or report
+
+    def _in_turn(self, products: Sequence[DotProblem]) -> tuple[list[DotProblem], Report | None]:
+        """Run products one after the other; return those that are wrong.
+
+        If another run gives other bits, a report says so.
+        """
+        first = [replace(made, got=self._run(made)) for made in products]
+        wrong = [made for made in first if self._is_wrong(made)]
+        if wrong:
+            for before in first:
+                again = self._run(before)
+                if not _same(before.got, again):
+                    return wrong, self._unsteady(before.got, again)
+        return wrong, None
+
+    def _is_wrong(self, made: DotProblem) -> bool:
+        """Whether there is something to judge: integers have one sum in any order."""
+        if self.claim not in (None, "exact"):
+            return True
+        return len(survey(made, plain_setup(*(f.element for f in self.pair))).different) > 0
+
+    def _of_failed(self, failed: list[DotProblem]) -> Report | None:
+        """The report of the largest product, if what it names explains all the others too.
+
+        A small product fits many faults: of one result that is zero it cannot be said whether all
+        results would be. What another product refutes makes way for what that one names.
+        """
+        left = sorted(failed, key=lambda made: -made.size)
+
+        @functools.cache
+        def report_of(i: int) -> Report:
+            return _shown_at(self._judged(left[i], left[i].got), left[i])
+
+        def refutes(i: int, ids: list[str]) -> bool:
+            if explains(ids, left[i]) or report_of(i).verdict in GOOD:
+                return False
+            own = report_of(i)
+            return own.verdict is not Verdict.DEFECT or [f.id for f in own.findings] != ids
+
+        numbers = range(len(left))
+        largest = next((i for i in numbers if report_of(i).verdict not in GOOD), None)
+        if largest is None:
+            return None
+        at: int | None = largest
+        for _ in range(_TRIES):
+            report = report_of(at)
+            if report.verdict is not Verdict.DEFECT:
+                break
+            ids = [finding.id for finding in report.findings]
+            at = next((i for i in numbers if i != at and refutes(i, ids)), None)
+            if at is None:
+                return report
+        return _without_cause(report_of(largest))
+
+    def _left_over(self, failed: list[DotProblem]) -> Report | None:
+        """The report of NaN that the product before has left, if finite ones leave no trace."""
+        setup = plain_setup(*(fmt.element for fmt in self.pair))
+        made = max(failed, key=lambda one: one.size)
+        wrong = survey(made, setup).wrong
+        if not len(wrong) or not np.isnan(made.got.reshape(-1)[wrong]).all():
+            return None
+        (m, n), k = made.got.shape, made.k
+        self._run(_poison(self.pair, m, n, k, is_nan=False))
+        if self._is_wrong(replace(made, got=self._run(made))):
+            return None
+        # One that ends where this one does leaves nothing behind its end.
+        self._run(_poison(self.pair, m, n, k - self.pair[0].block_size))
+        is_inside = self._is_wrong(replace(made, got=self._run(made)))
+        of_before = "NaN of the call before takes part"
+        fault = (
+            DotFault("G13", f"{of_before}, as though the output were not overwritten")
+            if is_inside
+            else DotFault("G4", f"{of_before}: it lies behind the end of K")
+        )
+        report = _shown_at(self._judged(made, made.got), made)
+        witness = dot_witness(made, setup, int(wrong[0]))
+        finding = dot_finding(fault, 1.0, 0, witness, is_legal=False)
+        return replace(report, verdict=Verdict.DEFECT, findings=(finding,), places=())
 
     def _told(self, report: Report) -> Report:
         notes = [note for note in report.notes if not note.startswith("Driven in ")]
         return replace(report, notes=(*notes, f"Driven in {self.calls} calls."))
+
+
+def _same(first: Singles, again: Singles) -> bool:
+    return bool(same_number(first, again).all())
+
+
+def _without_cause(report: Report) -> Report:
+    """The report of a product whose fault does not explain the others."""
+    if report.verdict is not Verdict.DEFECT:
+        return report
+    named = ", ".join(finding.id for finding in report.findings)
+    note = f"{named} would explain this product, but not all others that are wrong."
+    return replace(report, verdict=Verdict.UNEXPLAINED, findings=(), notes=(*report.notes, note))
+
+
+def _shown_at(report: Report, made: DotProblem) -> Report:
+    (m, n), k = made.got.shape, made.k
+    note = f"It shows at M = {m}, N = {n}, K = {k}, after a product of NaN."
+    return replace(report, notes=(*report.notes, note))
 
 
 def _whole_numbers(
@@ -247,15 +353,19 @@ def _whole_numbers(
     return DotProblem(a, b, k, np.zeros(shape, np.float32))
 
 
-def _poison(pair: tuple[BlockFormat, BlockFormat], m: int, n: int, k: int) -> DotProblem:
-    """Matrices of NaN, in whole tiles and one block longer."""
+def _poison(
+    pair: tuple[BlockFormat, BlockFormat], m: int, n: int, k: int, *, is_nan: bool = True
+) -> DotProblem:
+    """Matrices of NaN, or of zeros, in whole tiles and one block longer."""
     length = k + pair[0].block_size
     sides = []
     for rows, fmt in zip((m, n), pair, strict=True):
         size = -(-rows // _TILE) * _TILE
         nans = sorted(fmt.element.nan_magnitudes)
-        codes = np.full((size, length), nans[0] if nans else 1, np.uint8)
-        scales = np.full((size, length // fmt.block_size), _NAN_SCALE, np.uint8)
+        code = (nans[0] if nans else 1) if is_nan else 0
+        codes = np.full((size, length), code, np.uint8)
+        scale = _NAN_SCALE if is_nan else _ONE
+        scales = np.full((size, length // fmt.block_size), scale, np.uint8)
         sides.append(Operand(codes, scales, fmt))
     shape = (len(sides[0].codes), len(sides[1].codes))
     return DotProblem(sides[0], sides[1], length, np.zeros(shape, np.float32))

@@ -28,6 +28,7 @@ __all__ = ["DotFault", "composed", "dot_faults"]
 
 _NAN_SCALE = 0xFF
 _ONE = 127
+_DIALECT = "E24"
 _OF_SCALES = frozenset(("D9", "D10", "D11", "D12", "D13"))
 _BITS_LOST = -149  # exponents below are lost in float32
 
@@ -47,7 +48,7 @@ def dot_faults(problem: DotProblem) -> tuple[DotFault, ...]:
     a, b = problem.a.fmt.element, problem.b.fmt.element
     return (
         *_zero(problem),
-        *_of_scales(),
+        *_of_scales(problem),
         *_of_count(problem),
         *_of_products(a, b),
         *_of_tables(a, b),
@@ -63,7 +64,7 @@ def _zero(problem: DotProblem) -> Iterator[DotFault]:
 # --- scales ----------------------------------------------------------------------------------
 
 
-def _of_scales() -> Iterator[DotFault]:
+def _of_scales(problem: DotProblem) -> Iterator[DotFault]:
     def fault(detail: str, factor: Callable[..., Floats], *, is_legal: bool = False) -> DotFault:
         return DotFault("G3", detail, {"factor": factor}, is_legal)
 
@@ -89,6 +90,9 @@ def _of_scales() -> Iterator[DotFault]:
         ("G3", "the scales of b in reverse", own, _reversed),
     ):
         yield DotFault(name, detail, {"sides": (of_a, of_b)})
+    # Of two blocks it would be the scale of the first, or of the last, for all.
+    if problem.k > 2 * problem.a.fmt.block_size:
+        yield from _one_block_off()
     yield fault("the scales added", lambda x, y, *_: x + y)
     yield DotFault("G3", "the scale NaN lost on zeros", {"nan_needs_number": True})
     clamped = _with_exponent(lambda code: np.clip(code, 0, 0xFE))
@@ -98,6 +102,18 @@ def _of_scales() -> Iterator[DotFault]:
     for name in ("float32", "bfloat16"):
         changes = {"narrowed": functools.partial(_narrowed, name=name)}
         yield DotFault("G3", f"operands scaled in {name} before they meet", changes, is_legal=True)
+
+
+def _one_block_off() -> Iterator[DotFault]:
+    """Scales of a neighbour; at the end of K, where there is none, a block keeps its own."""
+    for step, neighbour, end in ((_one_before, "before", "first"), (_one_behind, "behind", "last")):
+        for whose, sides in (
+            ("a and b", (step, step)),
+            ("a", (step, own)),
+            ("b", (own, step)),
+        ):
+            detail = f"{whose}: the scales of the block {neighbour}, for the {end} block its own"
+            yield DotFault("G3", detail, {"sides": sides})
 
 
 def _narrowed(x: Floats, name: str) -> Floats:
@@ -125,6 +141,14 @@ def _before(scales: Floats) -> Floats:
 
 def _behind_it(scales: Floats) -> Floats:
     return np.roll(scales, -1, axis=-1)
+
+
+def _one_before(scales: Floats) -> Floats:
+    return np.concatenate([scales[..., :1], scales[..., :-1]], axis=-1)
+
+
+def _one_behind(scales: Floats) -> Floats:
+    return np.concatenate([scales[..., 1:], scales[..., -1:]], axis=-1)
 
 
 def _reversed(scales: Floats) -> Floats:
@@ -163,17 +187,8 @@ def _of_count(problem: DotProblem) -> Iterator[DotFault]:
         whole = -(-k // block) * block
         yield DotFault("G4", "the last block counts whole", {"count": lambda *_: whole})
         yield DotFault("G4", "scale ff of padding poisons", {"poisoned": _behind})
-    if k > block:
-        yield DotFault("G4", "one block only", {"count": lambda *_: block})
     if k % block:
-        part = k // block * block
-        yield DotFault("G4", "part of a block is dropped", {"count": lambda *_: part})
         yield DotFault("G4", "NaN where a block is not full", {"poisoned": _all})
-    tiles = (2 * block, 4 * block, 8 * block)
-    for tile in [tile for tile in tiles if k % tile and k > tile]:
-        count = k // tile * tile
-        detail = f"what lies behind the last whole {tile} is dropped"
-        yield DotFault("G4", detail, {"count": lambda *_, count=count: count})
 
 
 def _behind(a: Bytes, b: Bytes, _k: int) -> NDArray[np.bool_]:
@@ -225,6 +240,11 @@ def _of_tables(a: ElementFormat, b: ElementFormat) -> Iterator[DotFault]:
     yield DotFault("G6", "formats exchanged", {"table_a": seen_a, "table_b": seen_b})
 
 
+def _has_dialect(fmts: tuple[ElementFormat | None, ElementFormat | None]) -> bool:
+    """Whether there are FNUZ types of the formats: only FP8 has them."""
+    return any(fmt is not None and fmt.bits == 8 and fmt.nan_magnitudes for fmt in fmts)
+
+
 def _wrong_elements(
     fmts: tuple[ElementFormat | None, ElementFormat | None], where: str, policy: Policy
 ) -> Iterator[DotFault]:
@@ -233,7 +253,7 @@ def _wrong_elements(
         {} if fmt is None else {(m.id, m.detail): m for m in decode_models(fmt)} for fmt in fmts
     ]
     for key in models[0] or models[1]:
-        if key[0] in _OF_SCALES:
+        if key[0] in _OF_SCALES or (key[0] == _DIALECT and not _has_dialect(fmts)):
             continue
         changes = {
             name: mine[key].decoder(fmt, policy).elements()

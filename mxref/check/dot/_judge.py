@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from mxref.check.dot._bounds import judge
 from mxref.check.dot._fault import DotFault
 from mxref.check.dot._faults import composed, dot_faults
 from mxref.check.dot._models import Accumulator, aligned_models, families, model_named
-from mxref.check.dot._problem import DotProblem
+from mxref.check.dot._problem import DotProblem, scattered
+from mxref.check.dot._proposed import proposed_faults
 from mxref.check.dot._report import (
     accumulator_finding,
     bound_finding,
@@ -21,17 +24,20 @@ from mxref.check.dot._report import (
 )
 from mxref.check.dot._run import reproduces
 from mxref.check.dot._search import Hypothesis, Survey, find_accumulators, find_faults, survey
-from mxref.check.dot._terms import Setup, plain_setup
+from mxref.check.dot._terms import Setup, plain_setup, products_of
 from mxref.check.dot._tiles import where
-from mxref.check.dot._whole import is_sampled
+from mxref.check.dot._whole import is_sampled, judged_pieces
 from mxref.check.maps import MapBuilder
 from mxref.check.parts import Finding, Inference, Mismatches, Place, Verdict
 from mxref.check.report import Report
+from mxref.matmul import Operands
 from mxref.policy import get_policy
 
-__all__ = ["judge_dots"]
+__all__ = ["explains", "judge_dots"]
 
 _EXACT = "exact"
+_TILE_FAULT = "G13"
+_FIRST_LOOK = 64  # outputs that rule out most faults
 _SAME_SHOWN = 4
 _SEVERAL = 3
 _WORTH_SAYING = 0.1  # the share of the mismatches that a guess must explain
@@ -54,9 +60,11 @@ def judge_dots(op: str, problem: DotProblem, accumulate: str | None) -> Report:
     Raises
     ------
     ValueError
-        If there is no such accumulator.
+        If there is no such accumulator, or it has nothing to say of these operands.
     """
     claimed = None if accumulate is None else model_named(accumulate)
+    if claimed is not None:
+        _require_applicable(claimed, problem)
     a, b = problem.a.fmt, problem.b.fmt
     blank = Report(
         op,
@@ -77,6 +85,58 @@ def judge_dots(op: str, problem: DotProblem, accumulate: str | None) -> Report:
     if not len(seen.different) and (claimed is None or claimed.name == _EXACT):
         return _conforming(blank, problem, model_named(_EXACT), seen.open)
     return _Diagnosis(blank, problem, setup, seen, claimed).report()
+
+
+def explains(ids: Sequence[str], problem: DotProblem) -> bool:
+    """Whether faults, each in some variant, explain every wrong result of a product.
+
+    A fault that one product names can be held against another one this way.
+
+    Parameters
+    ----------
+    ids : sequence of str
+        Ids of the faults, which act together.
+    problem : DotProblem
+    """
+    setup = plain_setup(problem.a.fmt.element, problem.b.fmt.element)
+    targets = survey(problem, setup).targets
+    if not len(targets):
+        return True
+    if list(ids) == [_TILE_FAULT] and not problem.got.reshape(-1)[targets].any():
+        return True  # a small output may lie in one tile altogether
+    every = (*dot_faults(problem), *proposed_faults(problem, setup, targets))
+    few = problem.take(scattered(targets, _FIRST_LOOK))
+    for faults in itertools.product(*([f for f in every if f.id == one] for one in ids)):
+        changed = composed(setup, faults)
+        if changed is None:
+            continue
+        found = judge(few, products_of(changed, few), changed)
+        if (found.equal | found.allowed).all() and all(
+            (part.equal | part.allowed).all() for _, part in judged_pieces(problem, changed)
+        ):
+            return True
+    return False
+
+
+def _require_applicable(claimed: Accumulator, problem: DotProblem) -> None:
+    """Refuse the claim of a model that says nothing of such operands, as `mxref.matmul` does."""
+    if claimed.machine is None:
+        return
+    a, b, k = problem.a, problem.b, problem.k
+    blocks = -(-k // a.fmt.block_size)
+    operands = Operands(
+        a.codes[:, :k],
+        a.scales[:, :blocks],
+        b.codes[:, :k],
+        b.scales[:, :blocks],
+        a.fmt,
+        b.fmt,
+        problem.c,
+        is_paired=not problem.is_matrix,
+    )
+    reason = claimed.machine.refuses(operands)
+    if reason:
+        raise ValueError(f"accumulate={claimed.name!r} cannot be applied: {reason}")
 
 
 def _conforming(blank: Report, problem: DotProblem, model: Accumulator, n_open: int) -> Report:

@@ -13,12 +13,11 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from mxref._suggest import unknown_name
 from mxref.check.dot import _sums as sums
 from mxref.check.dot._problem import Rows, Singles
 from mxref.check.dot._terms import Products
 from mxref.matmul import Accumulator as Machine
-from mxref.matmul import accumulators
+from mxref.matmul import accumulator, accumulators
 
 __all__ = ["Accumulator", "aligned_models", "families", "model_named", "models"]
 
@@ -196,10 +195,7 @@ def families() -> tuple[tuple[Accumulator, ...], ...]:
     """
     from mxref.matmul.orders import ACCUMULATORS as ORDERS
 
-    of_machines = [
-        Accumulator(m.name, m.text, _nothing, is_legal=m.is_legal, point=m.point, machine=m)
-        for m in accumulators().values()
-    ]
+    of_machines = [_of_machine(model) for model in accumulators().values()]
     orders = {m.name for m in ORDERS}
 
     plain = [m for m in of_machines if m.name in orders]
@@ -223,6 +219,12 @@ def models() -> tuple[Accumulator, ...]:
     return tuple(itertools.chain.from_iterable(families()))
 
 
+def _of_machine(model: Machine) -> Accumulator:
+    return Accumulator(
+        model.name, model.text, _nothing, is_legal=model.is_legal, point=model.point, machine=model
+    )
+
+
 def model_named(name: str) -> Accumulator:
     """Return the accumulator of a name; that of `mxref.matmul` where both have it.
 
@@ -237,6 +239,6 @@ def model_named(name: str) -> Accumulator:
     'exactly, rounded once to nearest even'
     """
     found = [model for model in models() if model.name == name]
-    if not found:
-        raise ValueError(unknown_name("accumulation", name, [m.name for m in models()]))
+    if not found:  # names with a parameter, such as "float32-split-7"
+        return _of_machine(accumulator(name))
     return next((model for model in found if model.machine is not None), found[0])

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mxref.check.dot._fault import DotFault
-from mxref.check.dot._problem import Bytes, DotProblem
+from mxref.check.dot._problem import Bytes, DotProblem, Operand
 from mxref.check.dot._terms import Planes
+from mxref.faults.decode import element_table, scale_table
 
 __all__ = ["moved", "plane_faults"]
 
 Numbers = NDArray[np.intp]
+
+_ONE = 127
+_SCALE_CODES = 256
 
 
 def plane_faults(problem: DotProblem) -> Iterator[DotFault]:
@@ -23,6 +28,7 @@ def plane_faults(problem: DotProblem) -> Iterator[DotFault]:
     if problem.is_matrix:
         yield from _of_scales(problem)
         yield from _of_codes(problem)
+        yield from _of_values(problem)
 
 
 def moved(
@@ -153,6 +159,65 @@ def _of_codes(problem: DotProblem) -> Iterator[DotFault]:
     if len(turns) == 2:
         both = replace(right, codes_a=turns["a"][0], codes_b=turns["b"][0])
         yield moved(problem, "L8", "the codes of both operands are read transposed", both)
+
+
+# --- values -----------------------------------------------------------------------------------
+
+
+def _of_values(problem: DotProblem) -> Iterator[DotFault]:
+    """Square operands that are multiplied transposed, each element under its own scale."""
+    right = Planes.of(problem)
+    changes: dict[str, dict[str, Bytes]] = {}
+    for side, operand in (("a", problem.a), ("b", problem.b)):
+        if len(operand.codes) == problem.k > 1:
+            changes[side] = {
+                f"codes_{side}": _turned(operand, problem.k),
+                f"scales_{side}": np.full_like(operand.scales, _ONE),
+            }
+    tables = {
+        f"table_{side}": np.multiply.outer(
+            element_table(operand.fmt.element), scale_table()
+        ).reshape(-1)
+        for side, operand in (("a", problem.a), ("b", problem.b))
+        if side in changes
+    }
+    for side, planes in changes.items():
+        fault = moved(
+            problem,
+            "L8",
+            f"the values of {side} are multiplied transposed",
+            right.but(planes),
+        )
+        name = f"table_{side}"
+        yield replace(fault, changes={**fault.changes, name: tables[name]})
+    if len(changes) < len(("a", "b")):
+        return
+    n = problem.k
+    both = right.but({**changes["a"], **changes["b"]})
+
+    def across(numbers: Numbers) -> Numbers:
+        i, j = np.divmod(numbers, n)
+        return np.asarray(j * n + i)
+
+    for planes_of, detail in (
+        (both, "the values of both operands are multiplied transposed"),
+        (replace(both, source=across), "the operands are exchanged: b times a"),
+    ):
+        fault = moved(problem, "L8", detail, planes_of)
+        yield replace(fault, changes={**fault.changes, **tables})
+
+
+def _turned(operand: Operand, k: int) -> Bytes:
+    """The transposed elements of a square operand, each as one code of its element and its scale.
+
+    After it a block has elements of many scales. A table of all pairs of codes has their values, so
+    that the scales of blocks can be 1.
+    """
+    scales = np.repeat(operand.scales, operand.fmt.block_size, axis=1)
+    pairs = operand.codes.astype(np.uint16) * np.uint16(_SCALE_CODES) + scales
+    found = np.zeros_like(pairs)
+    found[:, :k] = pairs[:, :k].T
+    return cast("Bytes", found)  # codes of a larger table
 
 
 def moved_with(fault: DotFault, addend: NDArray[np.float64], more: str = "") -> DotFault:

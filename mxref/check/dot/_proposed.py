@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from mxref.check.dot._exact import Floats
 from mxref.check.dot._fault import DotFault
 from mxref.check.dot._problem import DotProblem, scattered
+from mxref.check.dot._results import kept_counts
 from mxref.check.dot._terms import Setup, products_of
 from mxref.check.dot._tiles import tile_faults
 
@@ -67,6 +68,10 @@ def _of_weights(problem: DotProblem, weights: Floats, blocks: int) -> Iterator[D
         return
     if (whole == 1).all():
         return
+    kept = np.flatnonzero(whole[:blocks] == 1)
+    is_end = set(whole[:blocks].tolist()) == {0.0, 1.0} and (np.diff(kept) == 1).all()
+    if is_end and kept[0] == 0 and len(kept) * problem.a.fmt.block_size in kept_counts(problem):
+        return  # the same fault is tried anyway
     parts = [_span(problem, whole, times) for times in sorted({*whole[:blocks]} - {1.0})]
     yield DotFault("G15", "; ".join(parts), {"weights": whole})
 
