@@ -56,7 +56,7 @@ class Bench:
             "shape": shape,
             "data": data,
             "rounds": self.rounds,
-            "seconds": 0.2 if self.quick else 6.0,
+            "seconds": 0.2 if self.quick else 3.0,
         } | more
 
 
