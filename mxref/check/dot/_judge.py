@@ -22,7 +22,7 @@ from mxref.check.dot._report import (
     gaps_of,
     narrow_notes,
 )
-from mxref.check.dot._run import reproduces
+from mxref.check.dot._run import operands_of_problem, reproduces
 from mxref.check.dot._search import Hypothesis, Survey, find_accumulators, find_faults, survey
 from mxref.check.dot._terms import Setup, plain_setup, products_of
 from mxref.check.dot._tiles import where
@@ -30,7 +30,6 @@ from mxref.check.dot._whole import is_sampled, judged_pieces
 from mxref.check.maps import MapBuilder
 from mxref.check.parts import Finding, Inference, Mismatches, Place, Verdict
 from mxref.check.report import Report
-from mxref.matmul import Operands
 from mxref.policy import get_policy
 
 __all__ = ["explains", "judge_dots"]
@@ -122,18 +121,7 @@ def _require_applicable(claimed: Accumulator, problem: DotProblem) -> None:
     """Refuse the claim of a model that says nothing of such operands, as `mxref.matmul` does."""
     if claimed.machine is None:
         return
-    a, b, k = problem.a, problem.b, problem.k
-    blocks = -(-k // a.fmt.block_size)
-    operands = Operands(
-        a.codes[:, :k],
-        a.scales[:, :blocks],
-        b.codes[:, :k],
-        b.scales[:, :blocks],
-        a.fmt,
-        b.fmt,
-        problem.c,
-        is_paired=not problem.is_matrix,
-    )
+    operands = operands_of_problem(problem, None)
     reason = claimed.machine.refuses(operands)
     if reason:
         raise ValueError(f"accumulate={claimed.name!r} cannot be applied: {reason}")

@@ -17,7 +17,7 @@ from mxref.matmul import Accumulator as Machine
 from mxref.matmul import Operands, matmul
 from mxref.mxarray import MXArray
 
-__all__ = ["agrees", "exact_results", "machine_agrees", "reproduces"]
+__all__ = ["agrees", "exact_results", "machine_agrees", "operands_of_problem", "reproduces"]
 
 
 def agrees(model: Accumulator, problem: DotProblem, rows: Rows | None, found: Products) -> bool:
@@ -40,7 +40,7 @@ def agrees(model: Accumulator, problem: DotProblem, rows: Rows | None, found: Pr
 
 def machine_agrees(machine: Machine, problem: DotProblem, rows: Rows | None) -> bool:
     """Whether the model of a machine gives every bit of some outputs; of all for None."""
-    operands = _operands(problem, rows)
+    operands = operands_of_problem(problem, rows)
     got = problem.got if rows is None else rows.got
     if machine.refuses(operands):
         return False
@@ -70,7 +70,7 @@ def exact_results(problem: DotProblem) -> NDArray[Any]:
     return np.asarray(found, problem.got.dtype)
 
 
-def _operands(problem: DotProblem, rows: Rows | None) -> Operands:
+def operands_of_problem(problem: DotProblem, rows: Rows | None) -> Operands:
     """The operands as `mxref.matmul` takes them, of all outputs or each of its own row."""
     a, b = (problem.a, problem.b) if rows is None else (rows.a, rows.b)
     k, blocks = problem.k, -(-problem.k // problem.a.fmt.block_size)
