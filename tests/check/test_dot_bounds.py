@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import mxref
@@ -157,6 +157,9 @@ def test_output_types_and_addends(output):
 
 
 @settings(max_examples=200, deadline=None)
+@example(value=65504.0, output="float16", mode="nearest")  # the largest one, and infinity behind it
+@example(value=-65519.0, output="float16", mode="nearest")
+@example(value=65520.0, output="float16", mode="nearest")
 @given(
     st.floats(-70000, 70000),
     st.sampled_from(sorted(OUTPUTS)),

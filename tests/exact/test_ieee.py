@@ -77,7 +77,9 @@ def test_float64_round_trip(x):
 
 # Doubles around everything that can happen to a float32 or a float16: ties, subnormals, overflow.
 def beside(x, quarters):
-    return float(x) + quarters / 4 * float(np.spacing(x))  # exact in float64; 2 is a tie
+    # np.spacing overflows at the largest number of a type; the unit below it is the same there.
+    unit = abs(float(x) - float(np.nextafter(x, x.dtype.type(0)))) if x else float(np.spacing(x))
+    return float(x) + quarters / 4 * unit  # exact in float64; 2 is a tie
 
 
 near_float32 = st.builds(

@@ -118,8 +118,10 @@ def preimage(got: NDArray[np.floating], output: str, mode: str = "any") -> tuple
         near, far = size, away
         near = np.where(size == 0, -away, near)
     elif mode == "nearest":
-        near = np.where(np.isinf(size), shape.top, (size + closer) / 2)
-        far = np.where(np.isinf(away), np.inf, (size + away) / 2)
+        # The largest number ends half a unit above itself, where infinity begins.
+        end = shape.top + shape.unit(np.asarray(shape.top)) / 2
+        near = np.where(np.isinf(size), end, (size + closer) / 2)
+        far = np.where(np.isinf(size), np.inf, np.where(np.isinf(away), end, (size + away) / 2))
     else:
         near, far = closer, away
     low = np.where(values < 0, -far, near)
