@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import click
 
-from mxref.cli._output import console, fail
+from mxref.cli._executors import opened
+from mxref.cli._output import fail
+from mxref.cli._progress import counted_progress
 
 __all__ = [
     "directory_option",
@@ -43,15 +45,20 @@ jobs_option = click.option(
 
 
 @contextlib.contextmanager
-def workers(jobs: int | None) -> Iterator[Executor | None]:
-    """An executor of so many processes; None for a single one."""
+def workers(jobs: int | None, executor: str | None = None) -> Iterator[Executor | None]:
+    """An executor by name, or of so many processes; None for a single one."""
+    if executor is not None:
+        if jobs is not None:
+            fail("--jobs N is short for --executor processes:N: leave one of them out")
+        with opened(executor) as found:
+            yield found
+        return
     count = jobs or os.cpu_count() or 1
     if count == 1:
         yield None
         return
-    # Not fork: the kernels have threads of their own.
-    with ProcessPoolExecutor(count, get_context("spawn")) as executor:
-        yield executor
+    with opened(f"processes:{count}") as found:
+        yield found
 
 
 def existing(directory: Path) -> Path:
@@ -85,21 +92,8 @@ def vector_errors() -> Iterator[None]:
         fail(f"{error.filename or ''}: {error.strerror or error}")
 
 
-@contextlib.contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[str, int, int], None] | None]:
-    """Show a bar on a terminal, and nothing in a pipe."""
-    out = console(stderr=True)
-    if not out.is_terminal:
-        yield None
-        return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=out, transient=True) as bar:
-        task = bar.add_task(what, total=None)
-
-        def show(name: str, done: int, total: int) -> None:
-            label = f"{what} {Path(name).name:32}"
-            bar.update(task, description=label, completed=done, total=total)
-
-        yield show
+def progress_bar(
+    what: str, *, lines: bool = False
+) -> AbstractContextManager[Callable[[str, int, int], None]]:
+    """Show which file a command is at, on a terminal or, if asked for, as lines."""
+    return counted_progress(what, "files", lines=lines)

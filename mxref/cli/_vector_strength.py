@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mxref.cli._executors import executor_option
 from mxref.cli._output import emit_json, fail, json_option
 from mxref.cli._vector_output import (
     directory_option,
@@ -41,8 +42,9 @@ _UNKILLED = "unkilled"
 )
 @click.option("--check", is_flag=True, help="Write no page; exit 1 if it is out of date.")
 @jobs_option
+@executor_option
 @json_option
-def strength(
+def strength(  # noqa: PLR0913  # one for each option
     *,
     directory: Path,
     operation: str | None,
@@ -51,6 +53,7 @@ def strength(
     markdown: Path | None,
     check: bool,
     jobs: int | None,
+    executor: str | None,
     as_json: bool,
 ) -> None:
     """Run every known fault over a set, and say which it finds.
@@ -74,14 +77,14 @@ def strength(
     with (
         vector_errors(),
         progress_bar("running faults over") as progress,
-        workers(jobs) as executor,
+        workers(jobs, executor) as pool,
     ):
         found = module.strength(
             existing(directory),
             operation=operation,
             format=format_name,
             progress=progress,
-            executor=executor,
+            executor=pool,
         )
     rows = [row for row in found.rows if fault in (None, row.fault)]
     if not rows:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mxref.cli._output import console, emit_json, fail, json_option, one_line_errors
+from mxref.cli._executors import executor_option, opened
+from mxref.cli._output import emit_json, fail, json_option, one_line_errors
+from mxref.cli._progress import counted_progress, echo, progress_option
 
 if TYPE_CHECKING:
     from mxref.sweep import DigestFile, Journal, Outcome, Subject
@@ -20,7 +20,6 @@ __all__ = ["command"]
 
 _PUBLISHED = Path("spec_vectors/digests")
 _HOW_TO_LIST = "`mxref sweep --list` names all sweeps"
-_BAR_AFTER = 1.0  # seconds: what is over sooner needs no bar
 
 
 @click.command("sweep")
@@ -40,20 +39,19 @@ _BAR_AFTER = 1.0  # seconds: what is over sooner needs no bar
     "--write", type=click.Path(path_type=Path), metavar="DIR", help="Write digests there instead."
 )
 @click.option("--no-oracle", is_flag=True, help="Hash the codes, and compare hashes only.")
+@executor_option
 @click.option(
-    "--executor",
-    type=click.Choice(["threads", "processes"]),
-    default="threads",
-    show_default=True,
-    help="What the chunks run on.",
+    "--workers",
+    type=click.IntRange(1),
+    help="How many threads or processes.  [default: one for each core]",
 )
-@click.option("--workers", type=click.IntRange(1), help="How many.  [default: one for each core]")
 @click.option(
     "--resume",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
     help="Keep finished chunks there, and skip those that it holds.",
 )
+@progress_option
 @json_option
 def command(  # noqa: PLR0913  # one for each option
     *,
@@ -66,9 +64,10 @@ def command(  # noqa: PLR0913  # one for each option
     verify: Path | None,
     write: Path | None,
     no_oracle: bool,
-    executor: str,
+    executor: str | None,
     workers: int | None,
     resume: Path | None,
+    progress: bool,
     as_json: bool,
 ) -> None:
     """Cast every float32 there is, all 2^32, and prove the codes.
@@ -88,13 +87,16 @@ def command(  # noqa: PLR0913  # one for each option
         journal = _journal(resume, oracle=not no_oracle)
     reports = []
     began = time.perf_counter()
-    for outcome in _outcomes(subjects, executor, workers, journal, oracle=not no_oracle):
-        report = _report(outcome, known.get(outcome.subject), oracle=not no_oracle)
-        if write is not None and report["ok"]:
-            _write(write, outcome)
-        reports.append(report)
-        if not as_json:
-            click.echo(_line(report))
+    with opened(executor, workers) as pool, counted_progress("", "chunks", lines=progress) as show:
+        for outcome in _outcomes(
+            subjects, executor=pool, journal=journal, progress=show, oracle=not no_oracle
+        ):
+            report = _report(outcome, known.get(outcome.subject), oracle=not no_oracle)
+            if write is not None and report["ok"]:
+                _write(write, outcome)
+            reports.append(report)
+            if not as_json:
+                echo(_line(report))
     seconds = round(time.perf_counter() - began, 1)
     ok = all(report["ok"] for report in reports)
     if as_json:
@@ -206,38 +208,11 @@ def _journal(path: Path | None, *, oracle: bool) -> Journal | None:
 # --- running ---------------------------------------------------------------------------------
 
 
-def _outcomes(
-    subjects: list[Subject],
-    executor: str,
-    workers: int | None,
-    journal: Journal | None,
-    *,
-    oracle: bool,
-) -> Iterator[Outcome]:
+def _outcomes(subjects: list[Subject], **how: Any) -> Iterator[Outcome]:
     from mxref.sweep import sweep
 
-    pool = _pool(executor, workers)
-    with one_line_errors(), _progress() as progress:
-        try:
-            yield from sweep(
-                subjects, executor=pool, oracle=oracle, journal=journal, progress=progress
-            )
-        except BrokenExecutor:
-            fail("a worker process ended too early; look for its message above, or use threads")
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _pool(executor: str, workers: int | None) -> Executor:
-    from mxref.sweep import cores
-
-    count = workers or cores()
-    if executor == "threads":
-        return ThreadPoolExecutor(count)
-    import multiprocessing
-
-    # A forked child would inherit the locks of the kernels' threads.
-    return ProcessPoolExecutor(count, mp_context=multiprocessing.get_context("spawn"))
+    with one_line_errors():
+        yield from sweep(subjects, **how)
 
 
 def _write(directory: Path, outcome: Outcome) -> None:
@@ -245,37 +220,6 @@ def _write(directory: Path, outcome: Outcome) -> None:
 
     with one_line_errors():
         write(directory, DigestFile(outcome.subject, outcome.digests))
-
-
-@contextlib.contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None] | None]:
-    """Show a bar on a terminal after a second, and nothing in a pipe."""
-    out = console(stderr=True)
-    if not out.is_terminal:
-        yield None
-        return
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-    )
-
-    columns = (TextColumn("{task.description:30}"), BarColumn(), MofNCompleteColumn())
-    bar = Progress(*columns, TimeRemainingColumn(), console=out, transient=True)
-    task = bar.add_task("", total=None)
-    began = time.monotonic()
-
-    def show(name: str, done: int, total: int) -> None:
-        if time.monotonic() - began > _BAR_AFTER:
-            bar.start()  # does nothing the second time
-        bar.update(task, description=name, completed=done, total=total)
-
-    try:
-        yield show
-    finally:
-        bar.stop()
 
 
 # --- the answer ------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-from mxref.cli._output import emit_json, json_option
+from mxref.cli._executors import executor_option
+from mxref.cli._output import emit_json, fail, json_option
+from mxref.cli._progress import progress_option
 from mxref.cli._vector_output import (
     directory_option,
     existing,
@@ -33,13 +35,21 @@ def command() -> None:
 @command.command()
 @directory_option
 @jobs_option
+@executor_option
+@progress_option
 @json_option
-def generate(directory: Path, jobs: int | None, as_json: bool) -> None:  # noqa: FBT001
+def generate(
+    *, directory: Path, jobs: int | None, executor: str | None, progress: bool, as_json: bool
+) -> None:
     """Write the whole set; the same sources give the same bytes everywhere."""
     from mxref import vectors
 
-    with vector_errors(), progress_bar("writing") as progress, workers(jobs) as executor:
-        manifest = vectors.generate(directory, progress=progress, executor=executor)
+    with (
+        vector_errors(),
+        progress_bar("writing", lines=progress) as show,
+        workers(jobs, executor) as pool,
+    ):
+        manifest = vectors.generate(directory, progress=show, executor=pool)
     files, cases = len(manifest.files), manifest.case_count
     if as_json:
         emit_json(
@@ -59,24 +69,34 @@ def generate(directory: Path, jobs: int | None, as_json: bool) -> None:  # noqa:
 @directory_option
 @click.option("--regenerate", is_flag=True, help="Also build the set anew and compare every byte.")
 @jobs_option
+@executor_option
+@progress_option
 @json_option
-def verify(*, directory: Path, regenerate: bool, jobs: int | None, as_json: bool) -> None:
+def verify(
+    *,
+    directory: Path,
+    regenerate: bool,
+    jobs: int | None,
+    executor: str | None,
+    progress: bool,
+    as_json: bool,
+) -> None:
     """Read a set back and check files, hashes and every expected bit.
 
     Exit code 0: the set is right. 1: it is not. 2: there is none.
     """
     from mxref import vectors
 
+    if executor is not None and not regenerate:
+        fail("--executor is for --regenerate: reading a set back takes seconds on one core")
     with vector_errors():
         directory = existing(directory) if regenerate else readable(directory)
     with (
         vector_errors(),
-        progress_bar("verifying") as progress,
-        workers(jobs if regenerate else 1) as executor,
+        progress_bar("verifying", lines=progress) as show,
+        workers(jobs if regenerate else 1, executor) as pool,
     ):
-        result = vectors.verify(
-            directory, regenerate=regenerate, progress=progress, executor=executor
-        )
+        result = vectors.verify(directory, regenerate=regenerate, progress=show, executor=pool)
     if as_json:
         emit_json(
             {

@@ -7,17 +7,14 @@ can run it, on this machine or on others.
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mxref import arrays
+from mxref.executors import one_kernel_thread
 from mxref.formats import scalar_format
-from mxref.kernels._jit import parallel_slot
 from mxref.sweep.oracle import expected_runs
 from mxref.sweep.subject import Subject
 
@@ -108,7 +105,7 @@ def sweep_chunk(subject: Subject, chunk: int, *, oracle: bool = True) -> ChunkRe
     is_other = np.empty(_TILE, np.bool_)
     digest = hashlib.sha256()
     wrong, first = 0, None
-    with _one_thread():
+    with one_kernel_thread():
         for start in range(chunk * CHUNK, (chunk + 1) * CHUNK, _TILE):
             np.bitwise_or(offsets, np.uint32(start), out=words)
             arrays.encode(words.view(np.float32), fmt, subject.policy, out=codes)
@@ -129,30 +126,3 @@ def _difference(
 ) -> Difference:
     at = int(others.argmax())
     return Difference(start + at, int(codes[at]), expected)
-
-
-_lock = threading.Lock()
-_working = 0
-_held = ExitStack()
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Keep the kernels to the caller's own thread while any unit of this process is at work.
-
-    The units are what runs in parallel; threads of a kernel beside them would only wait for a
-    core: with them, two processes on two cores took 57 instead of 4 s. Whoever holds the
-    kernels' one parallel slot keeps all others from it, so the first unit takes it for all.
-    """
-    global _working  # noqa: PLW0603
-    with _lock:
-        if _working == 0:
-            _held.enter_context(parallel_slot(CHUNK))
-        _working += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _working -= 1
-            if _working == 0:
-                _held.close()

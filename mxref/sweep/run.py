@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeAlias
 
+from mxref.executors import cores, open_executor, run_units
 from mxref.sweep.chunk import CHUNKS, ChunkResult, Difference, sweep_chunk
 from mxref.sweep.journal import Journal
 from mxref.sweep.subject import Subject
@@ -17,7 +17,7 @@ from mxref.sweep.subject import Subject
 __all__ = ["Outcome", "Progress", "cores", "root_of", "sweep"]
 
 Progress = Callable[[str, int, int], None]
-_IN_FLIGHT = 64
+_Unit: TypeAlias = tuple[Subject, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +61,6 @@ def root_of(digests: Iterable[str]) -> str:
     return hashlib.sha256(b"".join(map(bytes.fromhex, digests))).hexdigest()
 
 
-def cores() -> int:
-    """Return how many cores this process may use.
-
-    Examples
-    --------
-    >>> cores() >= 1
-    True
-    """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def sweep(
     subjects: Iterable[Subject],
     *,
@@ -81,7 +68,7 @@ def sweep(
     oracle: bool = True,
     journal: Journal | None = None,
     progress: Progress | None = None,
-    in_flight: int = _IN_FLIGHT,
+    in_flight: int | None = None,
 ) -> Iterator[Outcome]:
     """Cast all 2^32 float32 inputs under each policy; yield the outcomes as they are complete.
 
@@ -90,22 +77,24 @@ def sweep(
     subjects : iterable of Subject
         Such as `published` gives.
     executor : concurrent.futures.Executor, optional
-        What runs the chunks; default one thread for each core. A process pool does as well (with
-        the start method ``spawn``, as kernels run threads of their own), and a Dask cluster by
-        ``distributed.Client(...).get_executor()`` where its workers have mxref installed.
+        What runs the chunks, such as one of `mxref.executors.open_executor`; default one thread for
+        each core.
     oracle : bool
         Whether to compare each code with the oracle too, not only to hash it.
     journal : Journal, optional
         Chunks that it holds are not swept again; others are added to it.
     progress : callable, optional
         Called as ``progress(name, done, total)`` after each chunk.
-    in_flight : int
-        Chunks handed to the executor at a time; more than it has workers.
+    in_flight : int, optional
+        Chunks handed to the executor at a time; more than it has workers. Default: as
+        `mxref.executors.run_units` has it.
 
     Raises
     ------
     ValueError
         If `in_flight` is not positive.
+    ExecutorError
+        If workers are lost again and again.
     JournalError
         If the journal cannot be written.
 
@@ -114,7 +103,7 @@ def sweep(
     >>> for outcome in sweep([]):  # with subjects, about 4 s each
     ...     outcome.subject.name, outcome.root, outcome.first
     """
-    if in_flight < 1:
+    if in_flight is not None and in_flight < 1:
         raise ValueError(f"in_flight must be at least 1, got {in_flight}")
     return _sweep(tuple(subjects), executor, oracle, journal, progress, in_flight)
 
@@ -125,45 +114,41 @@ def _sweep(
     oracle: bool,  # noqa: FBT001  # keyword-only in `sweep`
     journal: Journal | None,
     progress: Progress | None,
-    in_flight: int,
+    in_flight: int | None,
 ) -> Iterator[Outcome]:
     found: dict[Subject, dict[int, ChunkResult]] = {subject: {} for subject in subjects}
-    resumed = dict.fromkeys(subjects, 0)
-    waiting: deque[tuple[Subject, int]] = deque()
+    units: list[_Unit] = []
     for subject, results in found.items():
         for chunk in range(CHUNKS):
             known = journal.digest_of(subject.name, chunk) if journal else None
             if known is None:
-                waiting.append((subject, chunk))
+                units.append((subject, chunk))
             else:
                 results[chunk] = ChunkResult(chunk, known)
-                resumed[subject] += 1
+    resumed = {subject: len(results) for subject, results in found.items()}
     total = len(found) * CHUNKS
-    done = total - len(waiting)
-    running: dict[Future[ChunkResult], Subject] = {}
-    with ExitStack() as stack:
-        pool = executor or stack.enter_context(ThreadPoolExecutor(cores()))
-        stack.callback(_cancel, running)
-        yield from _complete(found, resumed)
-        while waiting or running:
-            while waiting and len(running) < in_flight:
-                subject, chunk = waiting.popleft()
-                running[pool.submit(sweep_chunk, subject, chunk, oracle=oracle)] = subject
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                subject, result = running.pop(future), future.result()
-                found[subject][result.chunk] = result
-                done += 1
-                if journal is not None:
-                    journal.add(subject.name, result, oracle=oracle)
-                if progress is not None:
-                    progress(subject.name, done, total)
+    yield from _complete(found, resumed)
+    with open_executor(executor) as pool:
+        swept = run_units(
+            pool, partial(_swept, oracle=oracle), units, in_flight=in_flight, describe=_name
+        )
+        for done, ((subject, chunk), result) in enumerate(swept, start=total - len(units) + 1):
+            found[subject][chunk] = result
+            if journal is not None:
+                journal.add(subject.name, result, oracle=oracle)
+            if progress is not None:
+                progress(subject.name, done, total)
             yield from _complete(found, resumed)
 
 
-def _cancel(running: dict[Future[ChunkResult], Subject]) -> None:
-    """Take back what has not begun, if the caller stops early or a unit failed."""
-    for future in running:
-        future.cancel()
+def _swept(unit: _Unit, *, oracle: bool) -> ChunkResult:
+    subject, chunk = unit
+    return sweep_chunk(subject, chunk, oracle=oracle)
+
+
+def _name(unit: _Unit) -> str:
+    subject, chunk = unit
+    return f"chunk {chunk} of {subject.name}"
 
 
 def _complete(

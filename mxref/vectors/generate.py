@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mxref import __version__
+from mxref.executors import run_units
 from mxref.vectors import _atomic
 from mxref.vectors.core import Shown, core_of
 from mxref.vectors.hexfile import hex_text
@@ -91,12 +92,17 @@ def generate(
     ------
     VectorError
         If the directory cannot be written, or a file stands in the way that is not of the set.
+    ExecutorError
+        If workers are lost again and again.
     """
     root = Path(directory)
     work = jobs()
     names = [*_paths(work), "VERSION", "schema.json", MANIFEST_NAME]
     _check_writable(root, [*names, *(f"{CORE}/{name}" for name in names)])
-    made = map(_built, work) if executor is None else executor.map(_built, work)
+    made: Iterator[Shown] = map(_built, work)
+    if executor is not None:
+        units = run_units(executor, _built, work, ordered=True, describe=lambda job: job.path)
+        made = (found for _, found in units)
     shown: list[Shown] = []
     for done, found in enumerate(made, start=1):
         shown.append(found)

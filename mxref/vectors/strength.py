@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from mxref.executors import run_units
 from mxref.faults import FAULTS
 from mxref.faults.equivalent import REASONS, reason_for
 from mxref.faults.implementations import Implementation, implementations
@@ -140,7 +141,9 @@ def strength(
         and format in (None, name.partition("/")[2].partition(".")[0])
     ]
     paths = [root / name for name in chosen]
-    found = map(_rows, paths) if executor is None else executor.map(_rows, paths)
+    found: Iterable[tuple[Row, ...]] = map(_rows, paths)
+    if executor is not None:
+        found = (own for _, own in run_units(executor, _rows, paths, ordered=True, describe=str))
     rows: list[Row] = []
     for done, (name, some) in enumerate(zip(chosen, found, strict=True), start=1):
         rows += some

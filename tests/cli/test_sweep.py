@@ -1,6 +1,7 @@
 import hashlib
 import itertools
 import json
+import sys
 
 import pytest
 
@@ -180,6 +181,22 @@ def test_a_worker_that_dies_is_no_verdict(fails, quick, monkeypatch):  # noqa: A
 
     monkeypatch.setattr(run_module, "sweep_chunk", broken)
     assert "ended too early" in fails(*E4M3)
+
+
+def test_executors_by_name(invoke, fails, quick):  # noqa: ARG001
+    for name in ("threads", "threads:3"):
+        assert invoke(*E4M3, "--executor", name).exit_code == 0
+    assert invoke(*E4M3, "--executor", "threads", "--workers", "2").exit_code == 0
+    assert "--executor 'process'" in fails(*E4M3, "--executor", "process")
+    assert "dask://HOST:PORT" in fails(*E4M3, "--executor", "dask:8786")
+    assert "leave out workers=3" in fails(*E4M3, "--executor", "threads:2", "--workers", "3")
+    assert "its own workers" in fails(*E4M3, "--executor", "dask://a:1", "--workers", "3")
+
+
+def test_a_cluster_without_dask(fails, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    line = fails(*E4M3, "--executor", "dask://127.0.0.1:9")
+    assert "pip install 'mxref[dask]'" in line
 
 
 @pytest.mark.slow

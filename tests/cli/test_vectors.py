@@ -24,6 +24,21 @@ def test_generate_and_verify(invoke, small_set):
     assert json.loads(verified.stdout)["problems"] == []
 
 
+def test_executors_change_no_byte(invoke, fails, small_set, tmp_path):
+    other = tmp_path / "other"
+    assert invoke("vectors", "generate", "--directory", small_set, "--jobs", 1).exit_code == 0
+    threads = ("--executor", "threads:2")
+    assert invoke("vectors", "generate", "--directory", other, *threads).exit_code == 0
+    for path in small_set.rglob("*.json"):
+        assert (other / path.relative_to(small_set)).read_bytes() == path.read_bytes()
+    here = ("--directory", small_set)
+    assert "leave one of them out" in fails("vectors", "generate", *here, *threads, "--jobs", 2)
+    assert "is for --regenerate" in fails("vectors", "verify", *here, *threads)
+    result = invoke("vectors", "verify", *here, *threads, "--regenerate")
+    assert result.exit_code == 0, result.output
+    assert "expected threads" in fails("vectors", "strength", *here, "--executor", "thread")
+
+
 def test_a_damaged_set_is_named(invoke, small_set):
     invoke("vectors", "generate", "--directory", small_set)
     victim = next(path for path in small_set.rglob("*.hex"))

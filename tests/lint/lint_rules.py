@@ -48,7 +48,12 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("policy",),
     ("exact",),
     ("kernels",),
-    ("arrays", "casts", "mxarray", "randomness", "refusals", "traversal", "matmul", "layouts"),
+    ("executors",),
+    (
+        *("arrays", "casts", "mxarray", "randomness", "refusals", "traversal"),
+        *("matmul", "layouts", "interop"),
+    ),
+    ("checkpoints",),
     ("sweep", "differences"),
     ("faults",),
     ("vectors",),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mxref import arrays
+from mxref.executors import _worker
 from mxref.kernels import _jit
 from mxref.sweep import CHUNK, Difference, Subject, chunk, sweep_chunk
 
@@ -87,7 +88,7 @@ def test_units_hold_the_kernels_to_one_thread_and_give_the_slot_back(monkeypatch
         list(pool.map(sweep_chunk, [E2M1] * 4, range(4)))
     assert seen
     assert not any(seen)
-    assert chunk._working == 0
+    assert _worker._working == 0
     with _jit.parallel_slot(CHUNK) as parallel:
         assert parallel == (_jit.numba.get_num_threads() > 1)
 
@@ -96,7 +97,7 @@ def test_the_slot_is_given_back_after_an_error(monkeypatch):
     monkeypatch.setattr(chunk.arrays, "encode", lambda *_, **__: 1 // 0)
     with pytest.raises(ZeroDivisionError):
         sweep_chunk(E2M1, 0)
-    assert chunk._working == 0
+    assert _worker._working == 0
     assert not _jit._busy.locked()
 
 
