@@ -13,7 +13,16 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import _checks, _conversions, _gemm, _page, _peer_tables, _policies, _processes
+from benchmarks import (
+    _checks,
+    _conversions,
+    _gemm,
+    _layouts,
+    _page,
+    _peer_tables,
+    _policies,
+    _processes,
+)
 
 HOW_TO_READ = """\
 Written by `make bench`; do not edit. Speeds are ratios to copying the same array with numpy, since
@@ -39,6 +48,10 @@ CHECKS = f"""\
 Beside the conversion of the same array into reused memory: must be at most {_checks.MUST:g} times
 as long, aim {_checks.AIM:g}. To name a fault may take {_checks.NAMED_MUST:g} seconds."""
 
+LAYOUTS = """\
+Ratios to copying the larger side: the codes, a byte each, or the bytes that they are packed in.
+Packing includes the check that every code has no more bits than the packing."""
+
 PEERS = """\
 Packages from PyPI, as installed, in the same run. GB/s count 4 bytes an element, and results are in
 fresh memory on both sides. A peer whose call would take longer than a quarter of a second gets
@@ -62,6 +75,7 @@ def sections(size, rounds, *, every, with_peers):
         ),
         ("latency", "One block of 32", lambda: _latency(few)),
         ("gemm", "Matrix products", lambda: _gemm.products(rounds, quick=every > 1)),
+        ("layouts", "Packing and unpacking", lambda: _packing(size, few)),
         ("checks", "Checking", lambda: _checking(size, checks)),
         ("processes", "Processes and memory", lambda: _whole_processes(size, few)),
     ]
@@ -89,6 +103,17 @@ def _every_policy(size, rounds, small, every):
 def _latency(rounds):
     yield from _text("Microseconds a call, compiled; must 20.")
     yield from _conversions.latency(rounds)
+
+
+def _packing(size, rounds):
+    yield from _text(LAYOUTS)
+    yield from _layouts.packings(size, rounds)
+    yield from _text(
+        "Records of scale codes and element codes, which are unpacked to fresh memory."
+    )
+    yield from _layouts.records(size, rounds)
+    yield from _text("Orders of scale codes: square planes, a byte a code.")
+    yield from _layouts.scale_orders(size, rounds)
 
 
 def _checking(size, rounds):

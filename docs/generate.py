@@ -13,10 +13,14 @@ from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 
+from checkpoints_page import checkpoints_page
 from diagnosis import diagnosis_page
 from faults_page import fault_page
+from frameworks_page import frameworks_page
+from layouts_page import layouts_page
 from matmul_page import matmul_page
 from replays_page import replays_page
+from scaling_page import scaling_page
 from sessions import sessions_page
 
 from mxref import _choices, clauses, profiles
@@ -276,6 +280,10 @@ PAGES = {
     "real-defects.md": lambda: replays_page(NOTE),
     "traceability.md": trace_page,
     "matmul.md": lambda: matmul_page(HERE / "matmul.md"),
+    "layouts.md": lambda: layouts_page(HERE / "layouts.md"),
+    "checkpoints.md": lambda: checkpoints_page(HERE / "checkpoints.md"),
+    "frameworks.md": lambda: frameworks_page(HERE / "frameworks.md"),
+    "scaling.md": scaling_page,
     "checking.md": lambda: sessions_page(HERE / "checking.md"),
     "pytest-plugin.md": lambda: sessions_page(HERE / "pytest-plugin.md"),
 }
@@ -285,11 +293,15 @@ def main():
     stale = []
     names = [name for name in sys.argv[1:] if name != "--check"]
     for name in names or PAGES:
-        path, text = HERE / name, PAGES[name]().rstrip() + "\n"
-        if "--check" not in sys.argv:
-            path.write_text(text, encoding="utf-8")
-        elif not path.exists() or path.read_text(encoding="utf-8") != text:
-            stale.append(name)
+        made = PAGES[name]()
+        page, pictures = made if isinstance(made, tuple) else (made, {})
+        for file, content in {name: page, **pictures}.items():
+            path, text = HERE / file, content.rstrip() + "\n"
+            if "--check" not in sys.argv:
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(text, encoding="utf-8")
+            elif not path.exists() or path.read_text(encoding="utf-8") != text:
+                stale.append(file)
     if stale:
         sys.exit(f"out of date: {', '.join(stale)}; run: make docs")
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mxref import _inputs as inputs
+from mxref._foreign import as_numpy
 from mxref.check._compare import Comparison, add_lanes, same_bits
 from mxref.check._constant import FEWEST, constant_place, is_varied
 from mxref.check._decoding import (
@@ -109,7 +110,7 @@ def as_values(y: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
     TypeError, ValueError
         If they are not float32, or of another shape than the codes.
     """
-    values = np.asarray(y)
+    values = as_numpy(y, "y")
     if values.dtype.newbyteorder("=") != np.float32:
         raise TypeError(
             f"y has dtype {values.dtype}; expected float32: what was decoded to a narrower type "

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mxref._foreign import as_numpy
 from mxref._suggest import unknown_name
 from mxref.check.tensor._dictionary import Indices, Plane, ScaleOrder, places
 from mxref.formats import BlockFormat
@@ -344,7 +345,7 @@ def flat_bytes(data: Any, what: str) -> Bytes:
     TypeError
         If they are not uint8, or a type of one byte.
     """
-    array = np.asarray(data)
+    array = as_numpy(data, what, packed=True)
     if array.dtype.itemsize != 1 or array.dtype.kind == "b":
         raise TypeError(
             f"{what} have dtype {array.dtype}; expected uint8: the bytes as they are stored"
