@@ -11,6 +11,8 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
+from mxref._foreign import as_numpy
+
 __all__ = [
     "as_codes",
     "as_float",
@@ -52,7 +54,7 @@ def as_float(x: Any, name: str = "x") -> tuple[NDArray[Any], str]:
     if isinstance(x, np.ma.MaskedArray):
         msg = f"{name} is a masked array; its mask would be lost: use {name}.filled(...) first"
         raise TypeError(msg)
-    array = np.asarray(x)
+    array = as_numpy(x, name)
     source = SOURCE_OF.get(array.dtype.newbyteorder("="))
     if source is None:
         hint = "convert it first, for example with .astype(np.float32)"
@@ -74,7 +76,7 @@ def as_codes(codes: Any, format_name: str, name: str = "codes") -> NDArray[np.ui
     TypeError
         If the dtype is neither uint8 nor the ml_dtypes type of the format.
     """
-    array = np.asarray(codes)
+    array = as_numpy(codes, name)
     if array.dtype == np.uint8:
         return array
     if array.dtype in CODE_DTYPES[format_name]:

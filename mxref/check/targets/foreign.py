@@ -12,9 +12,9 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import ml_dtypes
 import numpy as np
 
+from mxref import _foreign
 from mxref._suggest import unknown_name
 from mxref.check.target import TargetError, describe_error
 from mxref.check.targets._escape import escaped
@@ -27,7 +27,7 @@ __all__ = ["ARRAY_MODULES", "adapted", "as_numpy", "converter", "numpy_result"]
 ARRAY_MODULES = ("numpy", "torch", "jax", "cupy")
 """What functions may be given; ``torch``, ``jax`` and ``cupy`` must be installed by the user."""
 
-# torch names its narrow types as ml_dtypes does; a torch type that NumPy lacks crosses as bits.
+# A type that NumPy lacks crosses to torch as bits.
 _BITS_OF_WIDTH = {1: "uint8", 2: "int16"}
 _MOST_OUTPUTS = 4
 
@@ -77,51 +77,9 @@ def _type_name(value: Any) -> str:
 
 
 def _read(value: Any) -> NDArray[Any]:
-    if isinstance(value, np.ndarray | np.generic):
-        return np.array(value)
     if isinstance(value, bytes):
         return np.frombuffer(bytearray(value), np.uint8)
-    if _is_torch(value):
-        return _from_torch(value)
-    if hasattr(value, "__cuda_array_interface__") and callable(getattr(value, "get", None)):
-        return np.array(value.get())  # CuPy refuses an implicit copy from the device
-    if hasattr(value, "__array__"):
-        return np.array(np.asarray(value))  # not every __array__ heeds a request to copy
-    if hasattr(value, "__dlpack__"):
-        return _from_dlpack(value)
-    return np.array(value)
-
-
-def _is_torch(value: Any) -> bool:
-    # Subclasses, such as those of torchao, live in modules of other names.
-    return any(
-        base.__name__ == "Tensor" and base.__module__.split(".")[0] == "torch"
-        for base in type(value).__mro__
-    )
-
-
-def _from_torch(tensor: Any) -> NDArray[Any]:
-    torch = sys.modules["torch"]  # where its tensors are, it has been imported
-    plain = tensor.detach()
-    if plain.layout is not torch.strided:
-        plain = plain.to_dense()
-    plain = plain.cpu().resolve_conj().resolve_neg().contiguous()
-    name = str(plain.dtype).removeprefix("torch.")
-    try:
-        return np.array(plain.numpy())
-    except TypeError:  # no such type in NumPy
-        bits = getattr(torch, _BITS_OF_WIDTH[plain.dtype.itemsize])
-    array = np.array(plain.view(bits).numpy())
-    known = getattr(ml_dtypes, name, None)
-    return array.view(known) if known is not None else array.view(f"u{array.itemsize}")
-
-
-def _from_dlpack(value: Any) -> NDArray[Any]:
-    try:
-        return np.array(np.from_dlpack(value))
-    except (BufferError, RuntimeError, ValueError):
-        # On another device; since NumPy 2.1 it can be asked to copy.
-        return np.array(np.from_dlpack(value, device="cpu", copy=True))
+    return np.array(_foreign.as_numpy(value, "outputs", fetch=True))
 
 
 # --- what a function is given -------------------------------------------------------------------
