@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mxref._placing import file_mode, place
 from mxref.cli._output import fail
 
 if TYPE_CHECKING:
@@ -160,9 +161,9 @@ def save_all(arrays: dict[Path, NDArray[Any]], *, force: bool) -> None:
                 np.save(file, array, allow_pickle=False)
                 file.flush()
                 os.fsync(file.fileno())
-            written[path].chmod(0o666 & ~_umask())
+            written[path].chmod(file_mode())
         for path, temporary in written.items():
-            _place(temporary, path, force=force)
+            place(temporary, path, overwrite=force)
             placed.append(path)
     except OSError as error:
         if not force:  # what was there before stays, what was not goes
@@ -174,22 +175,3 @@ def save_all(arrays: dict[Path, NDArray[Any]], *, force: bool) -> None:
         for temporary in written.values():
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
-
-
-def _place(temporary: Path, path: Path, *, force: bool) -> None:
-    if force:
-        temporary.replace(path)
-        return
-    try:
-        os.link(temporary, path)  # fails if the name has been taken meanwhile
-    except FileExistsError:
-        raise
-    except OSError:  # a file system without hard links
-        path.touch(exist_ok=False)
-        temporary.replace(path)
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

@@ -8,6 +8,7 @@ This module can be imported without torch; what it offers cannot be used without
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 from mxref import _choices as choice
@@ -165,7 +166,7 @@ class FakeQuantize(_Module):  # type: ignore[misc]  # torch's, if it is there
     ------
     ImportError
         If torch is missing.
-    ValueError
+    TypeError, ValueError
         As `fake_quantize`.
     """
 
@@ -184,7 +185,11 @@ class FakeQuantize(_Module):  # type: ignore[misc]  # torch's, if it is there
         if gradient not in GRADIENTS:
             raise ValueError(unknown_name("gradient", gradient, GRADIENTS))
         self.format, self.policy = checked_names(format, policy, block_size)
-        self.axis, self.pad, self.gradient = axis, pad, gradient
+        try:
+            self.axis = index(axis)
+        except TypeError:
+            raise TypeError(f"axis must be an integer, got {axis!r}") from None
+        self.pad, self.gradient = pad, gradient
 
     def forward(self, x: Any) -> Any:
         """Return the values of `x` as the format would hold them."""

@@ -141,8 +141,8 @@ def pack_scales(
         )
     plane = _plane(array.shape[-2:], where)
     fill = found.pad if pad is None else pad
-    if not 0 <= fill <= 0xFF:
-        raise ValueError(f"pad is {fill}; expected a byte, 0 to 255")
+    if not isinstance(fill, (int, np.integer)) or not 0 <= fill <= 0xFF:
+        raise ValueError(f"pad is {fill!r}; expected a byte, 0 to 255")
     shape = (*array.shape[:-2], int(found.size(plane)))
     result = inputs.as_output(out, shape, np.uint8, array)
     _kernels().pack(found, plane, array, result, fill)

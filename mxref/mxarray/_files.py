@@ -20,6 +20,7 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from mxref._placing import file_mode, place
 from mxref.formats import BLOCK_FORMATS, BlockFormat, block_format
 from mxref.policy import OPEN_POINT_OF, Policy
 
@@ -64,15 +65,21 @@ def write(path: str | os.PathLike[str], contents: Contents, *, overwrite: bool) 
         raise FileExistsError(msg)
     members = {"codes": contents.codes, "scales": contents.scales}
     members["mxref"] = np.array(_text(contents))
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    except OSError as error:  # its name would be the temporary one
+        raise type(error)(error.errno, error.strerror, str(target)) from None
     temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             np.savez(file, allow_pickle=False, **members)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner can read
-        _place(temporary, target, overwrite=overwrite)
+        temporary.chmod(file_mode())
+        place(temporary, target, overwrite=overwrite)
+    except FileExistsError:
+        msg = f"{target} exists; pass overwrite=True to replace it"
+        raise FileExistsError(msg) from None
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -91,26 +98,6 @@ def _text(contents: Contents) -> str:
         "policy": {"name": contents.policy.name, "fields": contents.policy.as_dict()},
     }
     return json.dumps(facts, sort_keys=True)
-
-
-def _place(temporary: Path, target: Path, *, overwrite: bool) -> None:
-    if overwrite:
-        temporary.replace(target)
-        return
-    try:
-        os.link(temporary, target)  # fails if the name has been taken meanwhile
-    except FileExistsError:
-        msg = f"{target} exists; pass overwrite=True to replace it"
-        raise FileExistsError(msg) from None
-    except OSError:  # a file system without hard links
-        target.touch(exist_ok=False)
-        temporary.replace(target)
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 # --- reading --------------------------------------------------------------------------------------

@@ -335,3 +335,10 @@ def test_a_damaged_file_is_refused_or_harmless(tmp_path_factory, data):
         assert str(path) in str(error)  # noqa: PT017
     else:
         assert same(found, sample((2, 8), "mxfp8_e4m3/4"))
+
+
+def test_a_folder_that_is_not_there_is_named_by_the_path_given(tmp_path):
+    path = tmp_path / "nowhere" / "q.npz"
+    with pytest.raises(FileNotFoundError) as caught:
+        mxref.quantize(np.ones(32, np.float32), "mxfp4").save(path)
+    assert caught.value.filename == str(path)

@@ -229,14 +229,14 @@ def test_nothing_existing_is_lost(fails, block_files, tmp_path):
 def test_the_first_file_goes_if_the_second_fails(fails, block_files, tmp_path, monkeypatch):
     from mxref.cli import _files
 
-    place = _files._place
+    place = _files.place
 
-    def fail_on_scales(temporary, path, *, force):
+    def fail_on_scales(temporary, path, *, overwrite):
         if path.name == "s2.npy":
             raise FileExistsError(path)  # somebody else took the name meanwhile
-        place(temporary, path, force=force)
+        place(temporary, path, overwrite=overwrite)
 
-    monkeypatch.setattr(_files, "_place", fail_on_scales)
+    monkeypatch.setattr(_files, "place", fail_on_scales)
     outputs = ("--codes", tmp_path / "c2.npy", "--scales", tmp_path / "s2.npy")
     assert "exists" in fails("quantize", block_files["x"], "--format", "mxfp4", *outputs)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["c.npy", "s.npy", "x.npy"]

@@ -281,3 +281,9 @@ def test_out_must_fit_and_not_overlap(name):
     packed = pack_scales(plane, name)
     with pytest.raises(ValueError, match="overlaps"):
         unpack_scales(packed, name, (8, 8), out=packed[:64].reshape(8, 8))
+
+
+@pytest.mark.parametrize("pad", [1.5, "0", -1, 256])
+def test_a_pad_that_is_no_byte_is_refused(pad):
+    with pytest.raises(ValueError, match=r"pad is .*expected a byte"):
+        pack_scales(np.zeros((3, 2), np.uint8), "128x4", pad=pad)

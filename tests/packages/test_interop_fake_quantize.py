@@ -374,3 +374,8 @@ def test_torch_may_be_imported_later_and_compile_first():
         [sys.executable, "-c", source], capture_output=True, text=True, check=False, cwd=root
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_an_axis_that_is_no_integer_is_refused_by_the_module(training):
+    with pytest.raises(TypeError, match="axis must be an integer, got 'a'"):
+        training.FakeQuantize("mxfp4", axis="a")
