@@ -1,11 +1,5 @@
 import itertools
-import os
-import subprocess
-import sys
-import time
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
-from pathlib import Path
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import _killing as units
 import pytest
@@ -272,104 +266,6 @@ def test_units_hold_the_kernels_to_one_thread():
     with one_kernel_thread(), one_kernel_thread():
         assert not has_threads(None)
     assert has_threads(None) == (_jit.numba.get_num_threads() > 1)
-
-
-# --- processes -------------------------------------------------------------------------------
-
-
-def test_processes_give_what_one_thread_gives():
-    with open_executor("processes:2") as pool:
-        found = dict(run_units(pool, units.square, range(50)))
-        pids = {pid for _, pid in run_units(pool, units.pid, range(50))}
-    assert found == {n: n * n for n in range(50)}
-    assert os.getpid() not in pids
-    assert len(pids) <= 2
-
-
-@pytest.mark.parametrize("ordered", [True, False])
-def test_a_process_killed_in_mid_unit_costs_no_result(tmp_path, ordered):
-    with (
-        open_executor("processes:2") as pool,
-        units.a_worker_killed_in_mid_unit(pool, tmp_path) as killed,
-    ):
-        found = list(run_units(pool, units.square, range(20), ordered=ordered))
-    assert len(killed) == 1
-    assert units.begun(tmp_path) > 20
-    assert (found if ordered else sorted(found)) == [(n, n * n) for n in range(20)]
-
-
-def test_a_unit_that_kills_each_process_is_named():
-    with (
-        open_executor("processes:2") as pool,
-        pytest.raises(ExecutorError, match="ended too early 4 times, at unit 7: it was killed"),
-    ):
-        list(run_units(pool, units.kill_at_seven, range(20), describe="unit {}".format))
-
-
-def test_without_retries_the_first_loss_is_the_end():
-    with open_executor("processes:2") as pool, pytest.raises(ExecutorError, match="too early, at"):
-        list(run_units(pool, units.kill_at_seven, range(7, 20), retries=0))
-
-
-def test_a_pool_that_cannot_be_restarted():
-    with (
-        ProcessPoolExecutor(2, get_context("spawn")) as pool,
-        pytest.raises(ExecutorError, match="a worker process ended too early, at"),
-    ):
-        list(run_units(pool, units.kill_at_seven, range(20)))
-
-
-@pytest.mark.parametrize("how", [ValueError, KeyboardInterrupt])
-def test_no_process_outlives_an_error(tmp_path, how):
-    began = time.monotonic()
-
-    def interrupted():
-        with open_executor("processes:2") as pool:
-            for _ in range(2):
-                pool.submit(units.sleep_long, str(tmp_path))
-            wait_for(lambda: len(list(tmp_path.iterdir())) == 2)
-            raise how
-
-    with pytest.raises(how):
-        interrupted()
-    assert time.monotonic() - began < units.PATIENCE / 2
-    wait_for(lambda: not any(alive(int(p.name)) for p in tmp_path.iterdir()))
-
-
-def test_no_process_outlives_a_killed_parent(tmp_path):
-    pids = tmp_path / "pids"
-    pids.mkdir()
-    script = tmp_path / "script.py"
-    script.write_text(
-        f"""
-import sys
-sys.path.insert(0, {str(Path(units.__file__).parent)!r})
-import _killing
-from mxref.executors import open_executor
-if __name__ == "__main__":
-    with open_executor("processes:2") as pool:
-        for future in [pool.submit(_killing.sleep_long, {str(pids)!r}) for _ in range(2)]:
-            future.result()
-"""
-    )
-    with subprocess.Popen([sys.executable, str(script)]) as parent:
-        wait_for(lambda: len(list(pids.iterdir())) == 2)
-        parent.kill()
-    wait_for(lambda: not any(alive(int(p.name)) for p in pids.iterdir()))
-
-
-def wait_for(condition):
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "waited for too long"
-        time.sleep(0.02)
-
-
-def alive(number):
-    try:
-        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 # --- another mxref ---------------------------------------------------------------------------

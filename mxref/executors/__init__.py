@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from mxref.executors._errors import ExecutorError
 from mxref.executors._open import check_name, open_executor
-from mxref.executors._units import run_units
+from mxref.executors._units import is_elsewhere, run_units
 from mxref.executors._worker import cores, one_kernel_thread
 
 __all__ = [
     "ExecutorError",
     "check_name",
     "cores",
+    "is_elsewhere",
     "one_kernel_thread",
     "open_executor",
     "run_units",

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mxref.executors._managed import ManagedExecutor
 from mxref.executors._worker import begin_process
+
+if TYPE_CHECKING:
+    from multiprocessing.process import BaseProcess
 
 __all__ = ["Processes", "Threads", "processes", "threads"]
 
@@ -54,7 +58,8 @@ class Processes(ManagedExecutor):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Run a call in one of the processes."""
-        return self._pool.submit(fn, *args, **kwargs)
+        with _interrupts_blocked():  # a process that starts here inherits that
+            return self._pool.submit(fn, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: FBT001, FBT002  # the base class has it so
         """End the processes when they have done what they are at."""
@@ -65,17 +70,55 @@ class Processes(ManagedExecutor):
         self.terminate()
         self._pool = self._new_pool()
 
+    def check(self) -> None:
+        """End a pool with a lost process that it does not notice; its units are lost as well.
+
+        It waits for the rest of a result if the process was killed while it sent one.
+        """
+        from multiprocessing.connection import wait
+
+        if wait([process.sentinel for process in self._processes()], timeout=0):
+            self._kill()
+
     def terminate(self) -> None:
         """End the processes at once."""
-        # Python 3.14 has a public method for this; before, the processes are known here only.
-        for process in list((getattr(self._pool, "_processes", None) or {}).values()):
-            with suppress(OSError, ValueError):  # it ended by itself
-                process.terminate()
+        # The pool's thread fails of a cancelled call when processes are gone (Python 3.11).
+        for call in list(getattr(self._pool, "_pending_work_items", {}).values()):
+            if call.future.cancelled():
+                call.future = Future()
+        self._kill()
         self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _kill(self) -> None:
+        for process in self._processes():
+            with suppress(OSError, ValueError):  # it ended by itself
+                process.kill()
+        # The pool's thread may be in the middle of a result, whose rest never comes. It reads on
+        # until nobody can write, and this process could as well: its own end is still open.
+        results = getattr(self._pool, "_result_queue", None)
+        if results is not None:
+            results._writer.close()  # noqa: SLF001  # no public way to close one end
+
+    def _processes(self) -> list[BaseProcess]:
+        # Python 3.14 has public methods to end them; before, they are known here only.
+        return list((getattr(self._pool, "_processes", None) or {}).values())
 
     def lost(self, error: Exception) -> str | None:
         """Return why an error means that a process is gone."""
         return str(error) if isinstance(error, BrokenExecutor) else None
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Keep Ctrl-C from processes that have not come to `begin_process` yet."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -33,6 +33,10 @@ _PER_WORKER = 3  # one at work, and the next ones there before it ends
 _LOOK_AFTER = 2.0  # seconds without a result before the workers are asked after
 _TOGETHER = 2  # losses after which a unit runs alone, to see whether it is the one that kills
 _SHOWN = 120
+_GUARD = (
+    ' (a script that works with processes must do so under `if __name__ == "__main__":`, '
+    "as each of them imports it)"
+)
 # A call to a cluster costs its scheduler 1 to 4 ms (docs/scaling.md): short units travel together.
 _WORTH_A_CALL = 0.5  # seconds
 _MOST_TOGETHER = 64
@@ -279,10 +283,12 @@ class _Run(Generic[Unit, Result]):
         if worst.losses <= self._retries and self._managed and self._managed.can_restart:
             return
         which = self._name(worst) if len(lost) == 1 else f"{self._name(worst)} or one beside it"
+        # Each process runs the script of the main one as a module; unguarded, it starts processes.
+        guard = "" if self._seconds is not None else _GUARD
         times = "" if worst.losses == 1 else f" {worst.losses} times"
         raise ExecutorError(
             f"a worker process ended too early{times}, at {which}: it was killed, perhaps for want "
-            "of memory, or could not start; look for its message above, or use threads"
+            f"of memory, or could not start{guard}; look for its message above, or use threads"
         )
 
     def _restart(self) -> None:
