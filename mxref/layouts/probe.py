@@ -194,9 +194,9 @@ class BitSources:
     count: int
 
     def places(self, total: int) -> NDArray[np.int64]:
-        """For each of `total` sources, the first bit that shows it; -1 for none."""
+        """For each of the first `total` sources, the first bit that shows it; -1 for none."""
         result = np.full(total, -1, np.int64)
-        at = np.flatnonzero(self.sources >= 0)[::-1]
+        at = np.flatnonzero((self.sources >= 0) & (self.sources < total))[::-1]
         result[self.sources[at]] = at
         return result
 

@@ -356,3 +356,14 @@ def test_an_empty_tensor_is_not_testable():
     report = layout(packer("bytes", "row-major"), "mxfp4", (0, 64))
     assert report.verdict == "not-testable"
     assert not report.ok
+
+
+def test_a_packer_that_answers_at_random_is_unexplained():
+    rng = np.random.default_rng(7)
+
+    def at_random(codes, scales):
+        return rng.integers(0, 256, (codes.shape[0], codes.shape[1] // 2), np.uint8), scales
+
+    report = layout(at_random, "mxfp4", (32, 64))
+    assert report.verdict == "unexplained"
+    assert report.scale_layout == "row-major"

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mxref.cli import _progress
 from mxref.cli._progress import counted_progress, duration, progress_bar, rate_text
@@ -94,6 +96,17 @@ def test_nobody_knows_the_total(clock, capsys):
 )  # fmt: skip
 def test_amounts(amount, text):
     assert rate_text(amount, "bytes") == text
+
+
+@given(st.floats(1, 1e17))
+def test_an_amount_has_three_digits_and_no_loose_point(amount):
+    number, unit = rate_text(amount, "bytes").split()
+    assert re.fullmatch(r"[1-9]\d*(\.\d+)?", number)
+    digits = len(number.replace(".", ""))
+    assert digits <= 3 if unit == "B" else digits == 3
+    assert float(number) * 1000 ** (
+        ["B", "kB", "MB", "GB", "TB", "PB"].index(unit)
+    ) == pytest.approx(amount, rel=0.0051)
 
 
 def test_durations():

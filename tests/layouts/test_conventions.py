@@ -254,6 +254,15 @@ def test_unknown_names_are_told_from_known_ones():
         unpack({}, "mlx", "nvpf4")
 
 
+@pytest.mark.parametrize("given", [3, None, np.zeros((2, 32), np.uint8), {}])
+def test_what_is_no_quantized_array_is_refused(given):
+    with pytest.raises(TypeError, match=rf"a quantized array .* got {type(given).__name__}$"):
+        pack(given, "gpt-oss")
+    if not isinstance(given, dict):
+        with pytest.raises(TypeError, match=rf"parts are a dict .* got {type(given).__name__}$"):
+            unpack(given, "gpt-oss", "mxfp4")
+
+
 def test_blocks_on_another_axis_are_refused():
     q = mxref.quantize(np.zeros((32, 2), np.float32), "mxfp4", axis=0)
     with pytest.raises(ValueError, match="quantize the transposed array"):

@@ -92,12 +92,21 @@ class Quirk:
         return operation == self.operation and (not self.formats or name in self.formats)
 
 
+# Not in the extra `peers`: too large for what they add, or at odds with another's requirements.
+BEYOND = {
+    "comfy_kitchen": "pip install --no-deps comfy-kitchen==0.2.40",
+    "modelopt": "pip install nvidia-modelopt==0.47.0",
+    "quark": "pip install --no-deps amd-quark==0.13",
+}
+
+
 def peers(*packages: str) -> list[pytest.MarkDecorator]:
     """Return the marks of a module of tests that need packages."""
     absent = [name for name in packages if find_spec(name) is None]
+    how = " and ".join(dict.fromkeys(BEYOND.get(name, "make test-peers") for name in absent))
     return [
         pytest.mark.peers,
-        pytest.mark.skipif(bool(absent), reason=f"{', '.join(absent)} absent: make test-peers"),
+        pytest.mark.skipif(bool(absent), reason=f"{', '.join(absent)} absent: {how}"),
         pytest.mark.filterwarnings("ignore"),  # what packages warn of is theirs
     ]
 

@@ -95,6 +95,11 @@ def pack(
         if format is None:
             raise TypeError("Fields do not know their format: pass format=, such as 'mxfp4'")
         return where.pack(q, traits(format).name)
+    if not hasattr(q, "codes") or not hasattr(q, "format"):
+        raise TypeError(
+            f"a quantized array is expected, such as mxref.quantize returns, or Fields; got "
+            f"{type(q).__name__}"
+        )
     if format is not None and traits(format).name != q.format.name:
         raise ValueError(f"the array is in {q.format.name}, not in {format!r}")
     if q.axis % max(q.ndim, 1) != q.ndim - 1:
@@ -136,6 +141,10 @@ def unpack(
     """
     where = _layout_of(layout)
     name = traits(format).name
+    if not isinstance(parts, Mapping):
+        raise TypeError(
+            f"parts are a dict of arrays by role, as pack returns it; got {type(parts).__name__}"
+        )
     arrays = {role: np.asarray(array) for role, array in parts.items()}
     where.parts_for(name)
     if shape is None:
