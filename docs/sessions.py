@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 UNFIT = (str(ROOT), "Traceback (most recent call last)", "site-packages", "command not found")
 LIMIT = 300  # seconds that a command may take
-TIME = re.compile(r" in \d+\.\d+s( \(\d+:\d+:\d+\))?")
+TIME = re.compile(r" in \d+\.\d+s( \(\d+:\d+:\d+\))?| in [\d.]+ s \([\d.]+ [kMG]?B/s\)")
 BLOCK = re.compile(
     r"(?:<!-- file: (?P<name>\S+) -->\n)?^```(?P<kind>\w+)\n(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,

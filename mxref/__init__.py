@@ -33,6 +33,8 @@ __all__ = [
     "explain",
     "formats",
     "get_policy",
+    "interop",
+    "layouts",
     "matmul",
     "policy",
     "quantize",
@@ -56,10 +58,13 @@ _HOME = {
 }
 _SUBMODULES = {
     "check",
+    "checkpoints",
     "clauses",
     "differences",
     "exact",
     "formats",
+    "interop",
+    "layouts",
     "matmul",
     "policy",
     "profiles",
@@ -70,10 +75,13 @@ _SUBMODULES = {
 
 if TYPE_CHECKING:
     from mxref import check as check
+    from mxref import checkpoints as checkpoints
     from mxref import clauses as clauses
     from mxref import differences as differences
     from mxref import exact as exact
     from mxref import formats as formats
+    from mxref import interop as interop
+    from mxref import layouts as layouts
     from mxref import policy as policy
     from mxref import profiles as profiles
     from mxref import sweep as sweep

@@ -13,11 +13,13 @@ Examples
 
 from __future__ import annotations
 
+from mxref.check.checkpoint import CheckpointReport, TensorReport, checkpoint
 from mxref.check.dequantize import dequantize
 from mxref.check.dot import dot, matmul
 from mxref.check.element import decode, encode
 from mxref.check.identify import Identification, identification_set, identify, identify_data
 from mxref.check.kernel import kernel
+from mxref.check.layout import LayoutPart, LayoutReport, layout
 from mxref.check.parts import (
     Finding,
     Gap,
@@ -39,20 +41,25 @@ from mxref.check.threshold import element_thresholds, scale_threshold
 
 __all__ = [
     "AddressMap",
+    "CheckpointReport",
     "DefectError",
     "Finding",
     "Gap",
     "Identification",
     "Inference",
+    "LayoutPart",
+    "LayoutReport",
     "MismatchMap",
     "Mismatches",
     "Place",
     "Report",
     "TargetError",
+    "TensorReport",
     "Trouble",
     "Verdict",
     "Witness",
     "address_map",
+    "checkpoint",
     "decode",
     "dequantize",
     "dequantize_tensor",
@@ -64,6 +71,7 @@ __all__ = [
     "identify",
     "identify_data",
     "kernel",
+    "layout",
     "matmul",
     "quantize",
     "quantize_tensor",

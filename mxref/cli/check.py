@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mxref.cli import _check_options as options
+from mxref.cli._check_checkpoint import checkpoint
 from mxref.cli._check_products import dot, matmul
 from mxref.cli._check_tensors import dequantize_tensor, quantize_tensor
 from mxref.cli._files import load_codes, load_numbers
@@ -128,5 +129,5 @@ def decode(
     options.finish(report, output, reports, as_json=as_json)
 
 
-for _other in (quantize_tensor, dequantize_tensor, dot, matmul):
+for _other in (quantize_tensor, dequantize_tensor, dot, matmul, checkpoint):
     command.add_command(_other)

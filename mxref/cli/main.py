@@ -28,6 +28,7 @@ _COMMANDS = {
     "vectors": "mxref.cli.vectors",
     "sweep": "mxref.cli.sweep",
     "quantize": "mxref.cli.quantize",
+    "layouts": "mxref.cli.layouts",
     "show": "mxref.cli.show",
     "explain": "mxref.cli.explain",
     "profiles": "mxref.cli.profiles",
