@@ -112,6 +112,7 @@ def first_unit():
 def main():
     from distributed import LocalCluster
 
+    load = os.getloadavg()[0]  # before there is our own
     with LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None
     ) as cluster:
@@ -121,7 +122,7 @@ def main():
     each = chunks()
     numbers = {
         "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d"),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, with other work on it",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, load before {load:.1f}",
         "versions": {name: version(name) for name in ("numpy", "numba", "distributed")},
         "mxref": mxref.__version__,
         "chunk_ms": each,

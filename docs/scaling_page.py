@@ -198,7 +198,7 @@ the next section are measured, all others simulated: nothing here was run on mor
 ## Measured
 
 {NUMBERS["date"]}, mxref {NUMBERS["mxref"]}, {versions};
-{NUMBERS["machine"]}, so that elapsed times are longer than they need be.
+{NUMBERS["machine"]} (other work makes elapsed times longer, hardly the processor's).
 Work is processor time of one thread.
 
 | | |

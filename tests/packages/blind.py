@@ -113,7 +113,7 @@ def page(folder):
         made = make(source, folder)
         code, text = mxref("check", "checkpoint", made, "--source", source)
         text = text.replace(str(folder) + "/", "").replace(str(source.parent) + "/", "")
-        text = re.sub(r"\d+\.\d+ (s|GB/s)\b", r"... \1", text)
+        text = re.sub(r"\d[\d.]* (s|[kMG]?B/s)\b", r"... \1", text)
         command = f"$ mxref check checkpoint {made.name} --source model.safetensors"
         parts.append(f"## {who}\n\n```text\n{command}\n{text.rstrip()}\n$ echo $?\n{code}\n```\n")
     versions = ", ".join(

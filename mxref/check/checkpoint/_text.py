@@ -15,7 +15,7 @@ from mxref.profiles import PROFILES
 __all__ = ["as_text"]
 
 _WIDTH = 80
-_LEFT = 36  # columns before policies and names
+_LEFT = 35  # columns before policies and names
 _POLICY = 15
 _LONG = 200  # characters of a name
 _SHOWN = 200  # tensors of a table
@@ -67,7 +67,7 @@ def _table(report: CheckpointReport, name: str) -> Iterator[str]:
     yield from _wrapped(f"{name} in {layouts}: {_policy_line(report, name)}", indent="")
     is_shared = bool(report.policies[name])
     policy = "" if is_shared else f"{'policy':{_POLICY}} "
-    yield f"  {'verdict':12} {'dB':>5} {'sat.%':>6} {'lost%':>6}  {policy}tensor"
+    yield f"  {'verdict':12} {'dB':>5} {'sat.%':>6} {'lost%':>6} {policy}tensor"
     order = sorted(tensors, key=lambda t: t.verdict in (Verdict.CONFORMS, Verdict.CONFORMS_AS))
     turned = [t for t in tensors if t.transposed]
     for tensor in order[:_SHOWN]:
@@ -75,7 +75,7 @@ def _table(report: CheckpointReport, name: str) -> Iterator[str]:
         policy = "" if is_shared else f"{_short(shown, _POLICY):{_POLICY}} "
         yield (
             f"  {tensor.verdict!s:12} {_decibel(tensor.qsnr):>5} {_percent(tensor.saturated):>6} "
-            f"{_percent(tensor.flushed):>6}  {policy}"
+            f"{_percent(tensor.flushed):>6} {policy}"
             f"{_short(_safe(tensor.name), _WIDTH - _LEFT - len(policy))}"
         )
     if len(order) > _SHOWN:
