@@ -6,10 +6,10 @@ quantized weights, and reads their codes. `quantize_checkpoint` makes a quantize
 
 Notes
 -----
-Three rooms, each with one door. Reading: `open`, then `safetensors_file`, `gguf_file` and `sharded`
-over `_header`, `_json`, `_gguf_cursor`, `_file` and `_rows`. Finding: `find` over the ``_find_*``.
-Writing: `quantize` plans (``_plan*``, `_options`, `_configs`), `writer` hands out what `_work` does,
-and `_atomic` and `_journal` see to it that the output is whole or absent.
+Three rooms, each with one door. Reading: `open`, then `safetensors_file`, `gguf_file` and
+`sharded` over `_header`, `_json`, `_gguf_cursor`, `_file` and `_rows`. Finding: `find` over the
+``_find_*``. Writing: `quantize` plans (``_plan*``, `_options`, `_configs`), `writer` hands out
+what `_work` does, and `_atomic` and `_journal` see to it that the output is whole or absent.
 
 Examples
 --------
