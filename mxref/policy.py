@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mxref._policy import NAMED, OPEN_POINT_OF, REASONS, Policy
-from mxref._suggest import unknown_name
+from mxref._policy_base import policy_of
 from mxref.profiles import PROFILES as _PROFILES
 
 if TYPE_CHECKING:
@@ -54,27 +54,11 @@ def get_policy(policy: Policy | str | None = None) -> Policy:
     >>> get_policy("ocp:neg_zero=drop").neg_zero
     <NegZero.DROP: 'drop'>
     """
-    if policy is None:
-        return PROFILES["ocp"]
     if isinstance(policy, Policy):
         return policy
-    if not isinstance(policy, str):
-        msg = f"policy must be a Policy or the name of a profile, got {type(policy).__name__}"
-        raise TypeError(msg)
-    return _parse(policy)
+    return _named(policy) if isinstance(policy, str) else policy_of(Policy, policy, PROFILES)
 
 
 @functools.lru_cache(maxsize=256)
-def _parse(policy: str) -> Policy:
-    name, _, changes = policy.partition(":")
-    profile = PROFILES.get(name.strip().lower())
-    if profile is None:
-        raise ValueError(unknown_name("policy", name, PROFILES))
-    pairs: dict[str, str] = {}
-    for part in filter(None, changes.split(",")):
-        key, equals, value = part.partition("=")
-        if not equals:
-            msg = f"policy {policy!r}: expected field=choice after ':', got {part!r}"
-            raise ValueError(msg)
-        pairs[key.strip()] = value.strip()
-    return profile.replace(**pairs) if pairs else profile
+def _named(policy: str) -> Policy:
+    return policy_of(Policy, policy, PROFILES)
