@@ -1,7 +1,11 @@
-"""Training with torch: values as a block format would hold them, with a gradient.
+"""Training with torch: values as a block format would hold them, and layers that compute with them.
 
-The forward pass is mxref's own conversion, there and back; it runs on the CPU. It is an operator of
-torch, ``mxref::fake_quantize``, so that ``torch.compile`` sees one node whose shape it knows.
+`MXLinear` is ``torch.nn.Linear`` whose three products, forward and backward, take quantized
+operands; `convert` puts it into a model, and an `MXRecipe` says what is quantized and how.
+
+The forward pass of `fake_quantize` is mxref's own conversion, there and back; it runs on the CPU.
+It is an operator of torch, ``mxref::fake_quantize``, so that ``torch.compile`` sees one node whose
+shape it knows.
 
 This module can be imported without torch; what it offers cannot be used without.
 """
@@ -17,9 +21,22 @@ from mxref._suggest import unknown_name
 from mxref.formats import BLOCK_FORMATS, BlockFormat, block_format
 from mxref.interop import _torch_operator as operator
 from mxref.interop._parts import optional, required
+from mxref.interop._torch_linear import MXLinear, convert, mx_linear, mx_matmul
+from mxref.interop._torch_linear_recipe import RECIPES, MXRecipe, recipe_of
 from mxref.policy import Policy, get_policy
 
-__all__ = ["GRADIENTS", "FakeQuantize", "fake_quantize"]
+__all__ = [
+    "GRADIENTS",
+    "RECIPES",
+    "FakeQuantize",
+    "MXLinear",
+    "MXRecipe",
+    "convert",
+    "fake_quantize",
+    "mx_linear",
+    "mx_matmul",
+    "recipe_of",
+]
 
 GRADIENTS = ("straight-through", "clipped")
 """What the backward pass may do; see `fake_quantize`."""
