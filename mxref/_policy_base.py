@@ -112,7 +112,7 @@ def reasons_of(policy: type[Choices]) -> Mapping[str, str]:
     return MappingProxyType({f.name: f.metadata["reason"] for f in fields(policy)})
 
 
-def policy_of(kind: type[P], policy: P | str | None, profiles: Mapping[str, P]) -> P:
+def policy_of(kind: type[P], policy: Choices | str | None, profiles: Mapping[str, P]) -> P:
     """Turn a profile's name, or ``"profile:field=choice,..."``, into a policy of that kind.
 
     Raises
