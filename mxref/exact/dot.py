@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mxref.formats import BlockFormat
 
-__all__ = ["dot", "dot_general"]
+__all__ = ["dot", "dot_general", "product", "sum_of"]
 
 
 def dot(
@@ -78,8 +78,8 @@ def dot(
     X_A, X_B = scale.decode(scale_code_a, fmt_a.scale), scale.decode(scale_code_b, fmt_b.scale)
     P_A = [element.decode(code, fmt_a.element) for code in codes_a]
     P_B = [element.decode(code, fmt_b.element) for code in codes_b]
-    total = _sum(_product(a, b) for a, b in zip(P_A, P_B, strict=True))
-    return _product(_product(X_A, X_B), total)
+    total = sum_of(product(a, b) for a, b in zip(P_A, P_B, strict=True))
+    return product(product(X_A, X_B), total)
 
 
 def dot_general(
@@ -124,11 +124,11 @@ def dot_general(
             f"{len(blocks_a)} and {len(blocks_b)}"
         )
     pairs = zip(blocks_a, blocks_b, strict=True)
-    return _sum(dot(X_A, P_A, fmt_a, X_B, P_B, fmt_b) for (X_A, P_A), (X_B, P_B) in pairs)
+    return sum_of(dot(X_A, P_A, fmt_a, X_B, P_B, fmt_b) for (X_A, P_A), (X_B, P_B) in pairs)
 
 
-def _product(a: Number, b: Number) -> Number:
-    """The product, with the special values of IEEE 754."""
+def product(a: Number, b: Number) -> Number:
+    """Return the product, with the special values of IEEE 754."""
     sign = a.sign ^ b.sign
     classes = {a.cls, b.cls}
     if NumberClass.NAN in classes or classes == {NumberClass.INF, NumberClass.ZERO}:
@@ -138,8 +138,8 @@ def _product(a: Number, b: Number) -> Number:
     return Number.finite(a.value * b.value, sign_of_zero=sign)
 
 
-def _sum(terms: Iterable[Number]) -> Number:
-    """The sum, with the special values of IEEE 754; zero is +0."""
+def sum_of(terms: Iterable[Number]) -> Number:
+    """Return the sum, with the special values of IEEE 754; zero is +0."""
     total = Fraction(0)
     infinities: set[int] = set()
     has_nan = False

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mxref._suggest import unknown_name
 from mxref.matmul._operands import Operands
+from mxref.matmul._relatives import RelativeOperands
 
 __all__ = ["Accumulator", "accumulator", "accumulators"]
 
@@ -21,6 +22,7 @@ Run = Callable[[Operands], NDArray[Any]]
 _HOMES = (
     "mxref.matmul.orders",
     "mxref.matmul.nvidia",
+    "mxref.matmul.nvidia_nvfp4",
     "mxref.matmul.amd",
     "mxref.matmul.specified",
     "mxref.matmul.software",
@@ -52,6 +54,10 @@ class Accumulator:
         The open point that it is an answer to.
     is_legal : bool
         Whether it is a choice that the standard leaves open.
+    of_relatives : callable or None
+        As `run`, from `RelativeOperands`: of NVFP4 and BDR arrays. None if it takes none.
+    refuses_relatives : callable
+        As `refuses`.
     """
 
     name: str
@@ -63,6 +69,28 @@ class Accumulator:
     evidence: str = "unvalidated"
     point: str = "OP-DOT-PRECISION"
     is_legal: bool = True
+    of_relatives: Callable[[RelativeOperands], NDArray[Any]] | None = None
+    refuses_relatives: Callable[[RelativeOperands], str] = lambda _: ""
+
+    def why_not(self, operands: Operands | RelativeOperands) -> str:
+        """Return why the model has nothing to say of some operands, or ""."""
+        if isinstance(operands, Operands):
+            return self.refuses(operands)
+        if self.of_relatives is None:
+            given = f"{operands.a.name} and {operands.b.name}"
+            return (
+                f"it takes MX operands, and these are {given}; for them there are 'exact', "
+                "'nv-blackwell-mxf4nvf4' (NVFP4 on both sides), 'ocp-fp32' and every order of "
+                "plain sums, such as 'float32-sequential'"
+            )
+        return self.refuses_relatives(operands)
+
+    def sums(self, operands: Operands | RelativeOperands) -> NDArray[Any]:
+        """Sum a product of either family; `why_not` has to be asked before."""
+        if isinstance(operands, Operands):
+            return self.run(operands)
+        assert self.of_relatives is not None  # noqa: S101  # `why_not` says so
+        return self.of_relatives(operands)
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ml_dtypes
 import numpy as np
@@ -15,8 +15,15 @@ from mxref.kernels.gemm.rounding import MODES
 from mxref.matmul._accumulator import Accumulator, accumulator
 from mxref.matmul._exact import OUTPUTS, exact_product, round_array
 from mxref.matmul._operands import Operands, operands_of
+from mxref.matmul._relatives import RelativeOperands, is_relative, relatives_of
+from mxref.matmul._relatives_exact import exact_relatives
+from mxref.matmul._terms import product_of
 from mxref.matmul.orders import Order
 from mxref.mxarray import MXArray
+
+if TYPE_CHECKING:
+    from mxref.bdr import BDRArray
+    from mxref.nvfp4 import NVFP4Array
 
 __all__ = ["matmul"]
 
@@ -25,8 +32,8 @@ _NEAREST = "nearest-even"
 
 
 def matmul(  # noqa: PLR0913  # what a product has
-    a: MXArray,
-    b: MXArray,
+    a: MXArray | NVFP4Array | BDRArray,
+    b: MXArray | NVFP4Array | BDRArray,
     c: ArrayLike | None = None,
     accumulate: str | Accumulator | Order = _EXACT,
     dtype: DTypeLike | None = None,
@@ -40,11 +47,12 @@ def matmul(  # noqa: PLR0913  # what a product has
 
     Parameters
     ----------
-    a : MXArray, shape (M, K)
+    a : MXArray, NVFP4Array or BDRArray, shape (M, K)
         The left operand, blocked along axis 1.
-    b : MXArray, shape (K, N)
+    b : MXArray, NVFP4Array or BDRArray, shape (K, N)
         The right operand, blocked along axis 0. Its element format may be another one
-        (MX-1.0/6.1/mixed-types); its block size may not.
+        (MX-1.0/6.1/mixed-types); its block size may not, where both are MXArrays. An exact product
+        takes any two families and block sizes.
     c : array_like of float32, float64, float16 or bfloat16, optional
         An addend that broadcasts to (M, N). It counts exactly, as it is.
     accumulate : str, Accumulator or Order
@@ -78,7 +86,7 @@ def matmul(  # noqa: PLR0913  # what a product has
     Raises
     ------
     TypeError
-        If an operand is no MXArray, or a dtype is none of the four.
+        If an operand is no array of a block format, or a dtype is none of the four.
     ValueError
         If an operand is not blocked along K, if shapes or block sizes do not fit, if there is no
         such accumulation or rounding, or if the machine has no instruction for the operands.
@@ -87,6 +95,10 @@ def matmul(  # noqa: PLR0913  # what a product has
     -----
     MX-1.0/6.1/dot, MX-1.0/6.2/dot-general, MX-1.0/6.2/float32. MX-1.0/6.1/precision leaves order
     and precision open: OP-DOT-PRECISION, OP-DOT-GROUPING, OP-DOT-SCALE-PLACE, OP-DOT-OUTPUT.
+
+    The value of an NVFP4 element is E2M1 times E4M3 times the global scale, that of a BDR element
+    as its format's `formula` says: real numbers, of which none is rounded. A scale that is NaN or
+    infinite makes its elements so.
 
     Examples
     --------
@@ -99,7 +111,7 @@ def matmul(  # noqa: PLR0913  # what a product has
     >>> float((a.dequantize().astype(float) @ b.dequantize()).astype(np.float32)[0, 0]) - 1
     0.0
     """
-    operands = operands_of(a, b, c)
+    operands = relatives_of(a, b, c) if is_relative(a, b) else operands_of(a, b, c)
     if rounding not in MODES:
         raise ValueError(unknown_name("rounding", rounding, list(MODES)))
     name = None if dtype is None else _dtype_name(dtype)
@@ -113,32 +125,35 @@ def matmul(  # noqa: PLR0913  # what a product has
 
 
 def _exact(  # what a product has
-    operands: Operands,
+    operands: Operands | RelativeOperands,
     name: str,
     rounding: str,
     out: NDArray[Any] | None,
     path: str | None,
     full_output: bool,  # noqa: FBT001
-    given: tuple[MXArray, MXArray, Any],
+    given: tuple[Any, Any, Any],
 ) -> Any:
     chosen = cpu.best_path(path)
     found = _output(out, operands.shape, _dtype_of(name), given)
     target = found if found.flags.c_contiguous else np.empty(found.shape, found.dtype)
-    info = exact_product(operands, name, rounding, target, chosen)
+    if isinstance(operands, RelativeOperands):
+        info = exact_relatives(operands, name, rounding, target, chosen)
+    else:
+        info = exact_product(product_of(operands), name, rounding, target, chosen)
     if target is not found:
         found[...] = target
     return (found, info) if full_output else found
 
 
 def _as_machine(
-    operands: Operands,
+    operands: Operands | RelativeOperands,
     model: Accumulator,
     name: str | None,
     rounding: str,
     out: NDArray[Any] | None,
-    given: tuple[MXArray, MXArray, Any],
+    given: tuple[Any, Any, Any],
 ) -> NDArray[Any]:
-    reason = model.refuses(operands)
+    reason = model.why_not(operands)
     if reason:
         raise ValueError(f"accumulate={model.name!r} cannot be applied: {reason}")
     kind = name or model.dtype
@@ -149,7 +164,7 @@ def _as_machine(
         )
     if out is not None:
         _output(out, operands.shape, _dtype_of(kind), given)
-    values = model.run(operands)
+    values = model.sums(operands)
     if kind != model.dtype:
         values = round_array(values, kind, rounding)
     if out is None:
@@ -172,12 +187,13 @@ def _model_of(accumulate: Any) -> Accumulator:
 
 
 def _output(
-    out: Any, shape: tuple[int, ...], kind: np.dtype[Any], given: tuple[MXArray, MXArray, Any]
+    out: Any, shape: tuple[int, ...], kind: np.dtype[Any], given: tuple[Any, Any, Any]
 ) -> NDArray[Any]:
     a, b, c = given
     found = inputs.as_output(out, shape, kind, a.codes)
     if out is not None:
-        for array in (a.scales, b.codes, b.scales, c):
+        more = [getattr(side, "subscales", None) for side in (a, b)]
+        for array in (a.scales, b.codes, b.scales, c, *more):
             if isinstance(array, np.ndarray) and np.may_share_memory(out, array):
                 raise ValueError("out overlaps an operand in memory; give it memory of its own")
     return found

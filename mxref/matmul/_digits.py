@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from mxref.formats import ElementFormat, Kind
 from mxref.kernels.gemm.pack import digit_table
 
-__all__ = ["MOST_DIGITS", "Integers", "Plan", "integers_of", "plan_of"]
+__all__ = ["MOST_DIGITS", "Integers", "Plan", "integers_from", "integers_of", "plan_of"]
 
 _CODES = 256
 MOST_DIGITS = 31  # what one level of an int32 tile has room for; see kernels.gemm.product
@@ -81,11 +82,23 @@ def integers_of(fmt: ElementFormat) -> Integers:
             special = min(specials)
             table[magnitude >= special] = 0
         table[codes >= fmt.code_count] = 0
+    return integers_from(table, unit, mask=mask, excess=0x80 - special)
+
+
+def integers_from(table: NDArray[Any], unit: int, *, mask: int, excess: int = 0) -> Integers:
+    """Return integers by their table.
+
+    Parameters
+    ----------
+    table : ndarray of int, shape (256,)
+        Below 2^33 in magnitude.
+    unit, mask, excess : int
+        As in `Integers`.
+    """
+    table = table.astype(np.int64)
     most, least = int(table.max()), int(table.min())
     digits = np.array([_digits_needed(most << up, least << up) for up in range(_CODES)])
-    table = table.astype(np.int64)
-    places = digit_table(table)
-    return Integers(table, unit, most, least, mask, 0x80 - special, digits, places)
+    return Integers(table, unit, most, least, mask, excess, digits, digit_table(table))
 
 
 def _digits_needed(most: int, least: int) -> int:

@@ -14,14 +14,15 @@ import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 
-from mxref.kernels.gemm import cpu, fallback, finish, product, tiles
+from mxref.kernels.gemm import cpu, finish, product, scaled, tiles
 from mxref.kernels.gemm.rounding import MODES
-from mxref.matmul._digits import Plan, integers_of, plan_of
-from mxref.matmul._operands import Operands
+from mxref.matmul._digits import Plan, plan_of
+from mxref.matmul._integers import sums_in_integers
 from mxref.matmul._sides import marks_of, packed, scales_of, shares_of, side_of
 from mxref.matmul._special import put_special, special_dots, special_results
+from mxref.matmul._terms import Product, Terms
 
-__all__ = ["OUTPUTS", "MatmulInfo", "exact_product", "round_array", "sums_in_integers"]
+__all__ = ["NANS", "OUTPUTS", "MatmulInfo", "exact_product", "round_array"]
 
 _SIDE = tiles.SIDE
 _SLAB = 1 << 21  # results whose float64 sums are held at once
@@ -40,7 +41,7 @@ OUTPUTS: dict[str, tuple[int, int, int, Any]] = {
 }
 """Precision, emin, emax and the integer type of the bits of every type of output."""
 
-_NANS = {"float32": 0x7FC00000, "float64": 0x7FF8 << 48, "float16": 0x7E00, "bfloat16": 0x7FC0}
+NANS = {"float32": 0x7FC00000, "float64": 0x7FF8 << 48, "float16": 0x7E00, "bfloat16": 0x7FC0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +76,13 @@ class MatmulInfo:
 
 
 def exact_product(
-    operands: Operands, dtype: str, rounding: str, out: NDArray[Any], path: int
+    wanted: Product, dtype: str, rounding: str, out: NDArray[Any], path: int
 ) -> MatmulInfo:
     """Write the exact product, rounded once, to `out`.
 
     Parameters
     ----------
-    operands : Operands
+    wanted : Product
     dtype : str
         One of `OUTPUTS`.
     rounding : str
@@ -90,29 +91,29 @@ def exact_product(
     path : int
         Which instructions, one of `cpu.paths`.
     """
-    if operands.is_paired:
-        return _dot_products(operands, dtype, rounding, out)
+    if wanted.is_paired:
+        return _dot_products(wanted, dtype, rounding, out)
     if not out.size:
         return MatmulInfo(cpu.NAMES[path], 0, 0, 0, 0)
-    run = _Run(operands, dtype, rounding, out, path)
+    run = _Run(wanted, dtype, rounding, out, path)
     return run.info()
 
 
-def _dot_products(operands: Operands, dtype: str, rounding: str, out: NDArray[Any]) -> MatmulInfo:
+def _dot_products(wanted: Product, dtype: str, rounding: str, out: NDArray[Any]) -> MatmulInfo:
     """Write dot products of rows with rows: each is summed in integers."""
     limits = OUTPUTS[dtype]
     rules = (MODES.index(rounding), *limits[:3])
     numbers = np.arange(len(out))
     addend = np.zeros(len(out))
-    if operands.c is not None:
+    if wanted.c is not None:
         with np.errstate(invalid="ignore"):
-            addend = np.array(operands.c, np.float64)
+            addend = np.array(wanted.c, np.float64)
         addend[~np.isfinite(addend)] = 0.0
     sign_bit = np.uint64(1) << np.uint64(8 * out.dtype.itemsize - 1)
     bits = out.view(limits[3])
-    bits[...] = sums_in_integers(operands, numbers, numbers, addend, rules, sign_bit)
-    special = special_dots(operands)
-    n_special = put_special(special, out, _NANS[dtype])
+    bits[...] = sums_in_integers(wanted, numbers, numbers, addend, rules, sign_bit)
+    special = special_dots(wanted)
+    n_special = put_special(special, out, NANS[dtype])
     return MatmulInfo("integers", 0, 0, len(out) - n_special, n_special)
 
 
@@ -120,17 +121,16 @@ class _Run:
     """One product, from its operands to its results."""
 
     def __init__(
-        self, operands: Operands, dtype: str, rounding: str, out: NDArray[Any], path: int
+        self, wanted: Product, dtype: str, rounding: str, out: NDArray[Any], path: int
     ) -> None:
-        self.operands, self.dtype, self.out, self.path = operands, dtype, out, path
+        self.wanted, self.dtype, self.out, self.path = wanted, dtype, out, path
         self.rounding = (MODES.index(rounding), *OUTPUTS[dtype][:3])
         self.sign_bit = np.uint64(1) << np.uint64(8 * out.dtype.itemsize - 1)
-        self.k, self.block = operands.k, operands.block
-        self.a = side_of(operands.a_codes, operands.a_scales, operands.a_format, right=False)
-        self.b = side_of(operands.b_codes, operands.b_scales, operands.b_format, right=True)
-        self.unit = self.a.numbers.unit + self.b.numbers.unit
+        self.k, self.block = wanted.k, wanted.block
+        self.a, self.b = side_of(wanted.a, right=False), side_of(wanted.b, right=True)
+        self.unit = wanted.a.unit + wanted.b.unit
         self.counts = np.zeros(3, np.int64)
-        self.special = special_results(operands, self.a.flags, self.b.flags)
+        self.special = special_results(wanted, self.a.flags, self.b.flags)
 
     def info(self) -> MatmulInfo:
         """Compute, and say how."""
@@ -145,7 +145,7 @@ class _Run:
             self._round(0, np.zeros(self.out.shape), np.zeros(self.out.shape), plan)
         n_special = 0
         if self.special is not None:
-            n_special = put_special(self.special, self.out, _NANS[self.dtype])
+            n_special = put_special(self.special, self.out, NANS[self.dtype])
         exact, certified, fallbacks = (int(count) for count in self.counts)
         digits = tuple(float(np.mean(planes)) for planes in (plan.a_planes, plan.b_planes))
         return MatmulInfo(
@@ -182,6 +182,9 @@ class _Run:
         is_direct = self._is_direct(plan)
         rows = self.out.shape[0] if is_direct else self._slab()
         stretch = max(1, _STRETCH // max(1, int(plan.b_planes.max()) * plane))
+        factors = (np.empty(0), np.empty(0))
+        if is_direct and self.wanted.has_factors:
+            factors = (_factors_of(self.wanted.a), _factors_of(self.wanted.b))
         for start in range(0, self.out.shape[0], rows):
             stop = min(self.out.shape[0], start + rows)
             tasks = _tasks((start // _SIDE, -(-stop // _SIDE)), len(plan.b_planes), stretch)
@@ -194,7 +197,7 @@ class _Run:
                 b, b_starts, plan.b_planes, marks[1], scales[1],
                 plan.exact, plan.is_joint, groups, per_group, width, _POWERS, weights,
                 tiles.tile_config(width),
-                tasks, *product.scratch(len(tasks), levels), start, direct, high, low,
+                tasks, *product.scratch(len(tasks), levels), start, direct, high, low, *factors,
             )  # fmt: skip
             if is_direct:
                 n_special = 0 if self.special is None else int((self.special != 0).sum())
@@ -203,7 +206,9 @@ class _Run:
                 self._round(start, high, low, plan)
 
     def _is_direct(self, plan: Plan) -> bool:
-        is_plain = self.dtype == "float32" and self.rounding[0] == 0 and self.operands.c is None
+        is_plain = self.dtype == "float32" and self.rounding[0] == 0 and self.wanted.c is None
+        if self.wanted.has_factors:
+            return is_plain and bool(plan.exact.all())
         return is_plain and bool((plan.reach <= _room(plan)).all())
 
     def _slab(self) -> int:
@@ -213,16 +218,22 @@ class _Run:
 
     def _round(self, start: int, high: Any, low: Any, plan: Plan) -> None:
         stop = start + len(high)
-        addend, c = _EMPTY, self.operands.c
+        addend, c = _EMPTY, self.wanted.c
         if c is not None:
             with np.errstate(invalid="ignore"):  # a signalling NaN
                 addend = np.array(c[start:stop], np.float64, order="C")  # a copy
             addend[~np.isfinite(addend)] = 0.0
         bits = self.out[start:stop].view(OUTPUTS[self.dtype][3])
         state = np.empty(high.shape, np.uint8)
+        reach, room, error = plan.reach, _room(plan), plan.terms**2 * 2.0**-104
+        if self.wanted.has_factors:
+            of_a, of_b = (_factors_of(side) for side in (self.wanted.a, self.wanted.b))
+            scaled.times_factors(high, low, of_a[start:stop], of_b)
+            reach, room = _scaled_reach(plan, of_a, of_b), 0.0
+            error = (plan.terms + 1) ** 2 * 2.0**-104
         finish.finish(
-            high, low, addend, self.a.least, self.b.least, plan.reach, start,
-            _room(plan), self.unit, plan.terms**2 * 2.0**-104, _POWERS,
+            high, low, addend, self.a.least, self.b.least, reach, start,
+            room, self.unit, error, _POWERS,
             *self.rounding, self.sign_bit, bits, state,
         )  # fmt: skip
         if self.special is not None:
@@ -234,8 +245,7 @@ class _Run:
             bits[of_m, of_n] = self._in_integers(of_m + start, of_n, given)
 
     def _in_integers(self, of_m: Any, of_n: Any, addend: Any) -> NDArray[np.uint64]:
-        operands = self.operands
-        return sums_in_integers(operands, of_m, of_n, addend, self.rounding, self.sign_bit)
+        return sums_in_integers(self.wanted, of_m, of_n, addend, self.rounding, self.sign_bit)
 
 
 def _room(plan: Plan) -> float:
@@ -243,36 +253,26 @@ def _room(plan: Plan) -> float:
     return 2.0**105 / plan.terms
 
 
-def sums_in_integers(
-    operands: Operands,
-    of_m: NDArray[np.intp],
-    of_n: NDArray[np.intp],
-    addend: NDArray[np.float64],
-    rounding: tuple[int, int, int, int],
-    sign_bit: np.uint64,
-) -> NDArray[np.uint64]:
-    """Return the bits of single results, each summed in integers; NaN and infinities count as 0."""
-    picked = []
-    for codes, scales, of in (
-        (operands.a_codes, operands.a_scales, of_m),
-        (operands.b_codes, operands.b_scales, of_n),
-    ):
-        some, back = np.unique(of, return_inverse=True)
-        if len(some) == len(codes):
-            some, back = slice(None), of  # type: ignore[assignment]
-        rows = np.ascontiguousarray(codes[some])
-        picked.append((rows, np.ascontiguousarray(scales[some]), back.astype(np.int64)))
-    (a, a_scales, m), (b, b_scales, n) = picked
-    numbers = [integers_of(f.element) for f in (operands.a_format, operands.b_format)]
-    significand, exponent = np.frexp(addend)
-    whole = np.ldexp(significand, 53).astype(np.int64)
-    bits = np.empty(len(m), np.uint64)
-    fallback.sum_in_integers(
-        m, n, a, a_scales, numbers[0].table, b, b_scales, numbers[1].table, operands.block,
-        numbers[0].unit + numbers[1].unit, whole, exponent.astype(np.int64) - 53,
-        *rounding, sign_bit, bits,
-    )  # fmt: skip
-    return bits
+def _factors_of(side: Terms) -> NDArray[np.float64]:
+    """The factor of each row, in float64."""
+    rows = len(side.codes)
+    if side.factors is None:
+        return np.ones(rows)
+    return np.array(np.broadcast_to(side.factors, rows), np.float64)
+
+
+def _scaled_reach(
+    plan: Plan, of_a: NDArray[np.float64], of_b: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The bound on sums after their factors; 0 where the sums and their errors are still exact.
+
+    A pair is exact where the sum was one float64, or where factors are powers of two.
+    """
+    most = [np.maximum.reduceat(np.abs(of), np.arange(0, len(of), _SIDE)) for of in (of_a, of_b)]
+    is_exact = plan.exact
+    if all((np.abs(np.frexp(of)[0]) == 0.5).all() for of in (of_a, of_b)):
+        is_exact = is_exact | (plan.reach <= _room(plan))
+    return np.where(is_exact, 0.0, plan.reach * np.outer(*most))
 
 
 def round_array(values: NDArray[Any], dtype: str, rounding: str) -> NDArray[Any]:
@@ -307,7 +307,7 @@ def round_array(values: NDArray[Any], dtype: str, rounding: str) -> NDArray[Any]
     plain = ~is_finite | (flat == 0)
     with np.errstate(all="ignore"):
         out[plain] = flat[plain].astype(kind)
-    out.view(OUTPUTS[dtype][3])[np.isnan(flat)] = _NANS[dtype]
+    out.view(OUTPUTS[dtype][3])[np.isnan(flat)] = NANS[dtype]
     return out.reshape(values.shape)
 
 

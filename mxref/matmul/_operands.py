@@ -15,6 +15,7 @@ from mxref.mxarray import MXArray
 __all__ = ["Operands", "addend_of", "operands_of"]
 
 Bytes = NDArray[np.uint8]
+_RELATIVES = ("NVFP4Array", "BDRArray")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,6 +75,12 @@ def operands_of(a: Any, b: Any, c: Any = None) -> Operands:
     """
     for operand, name, axis in ((a, "a", 1), (b, "b", 0)):
         if not isinstance(operand, MXArray):
+            if type(operand).__name__ in _RELATIVES:
+                raise TypeError(
+                    f"{name} is a {type(operand).__name__}, which only mxref.matmul multiplies; to "
+                    "check a product of such operands, compare it with mxref.matmul(a, b, c), the "
+                    "exact sums rounded once, or with what a named accumulate= gives"
+                )
             raise TypeError(
                 f"{name} is a {type(operand).__name__}; expected an MXArray: "
                 f"mxref.quantize({name}, format, axis={axis}), or mxref.MXArray(codes, scales, "

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mxref.formats import BlockFormat
 from mxref.kernels.gemm import pack, survey, tiles
-from mxref.matmul._digits import MOST_DIGITS, Integers, Plan, integers_of
+from mxref.matmul._digits import MOST_DIGITS, Integers, Plan
+from mxref.matmul._terms import Terms
 
 __all__ = ["Side", "marks_of", "packed", "scales_of", "shares_of", "side_of"]
 
@@ -36,20 +36,20 @@ class Side:
         return len(self.least)
 
 
-def side_of(
-    codes: NDArray[np.uint8], scales: NDArray[np.uint8], fmt: BlockFormat, *, right: bool
-) -> Side:
+def side_of(terms: Terms, *, right: bool) -> Side:
+    codes, scales, numbers = terms.codes, terms.scales, terms.numbers
     is_across = right and not codes.flags.c_contiguous
     given = np.ascontiguousarray(codes.T if is_across else codes)
     shared = np.ascontiguousarray(scales.T if is_across else scales)
     rows = codes.shape[0]
-    numbers = integers_of(fmt.element)
     least, most = np.empty(rows, np.int32), np.empty(rows, np.int32)
     flags = np.empty(rows, np.uint8)
     survey.survey(
-        given, shared, fmt.block_size, mask=numbers.mask, excess=numbers.excess,
+        given, shared, terms.block, mask=numbers.mask, excess=numbers.excess,
         least=least, most=most, flags=flags, is_across=is_across,
     )  # fmt: skip
+    if terms.is_infinite is not None:
+        flags |= terms.is_infinite.astype(np.uint8) * np.uint8(survey.HAS_SPECIAL)
     spread = (most - least).astype(np.int64)
     panels = np.maximum.reduceat(spread, np.arange(0, rows, _SIDE)) if rows else spread
     return Side(given, shared, numbers, is_across, least, most, flags, panels)

@@ -10,25 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mxref.formats import ElementFormat
 from mxref.kernels.gemm.survey import HAS_NAN, HAS_SPECIAL
-from mxref.matmul._operands import Operands
+from mxref.matmul._terms import INFINITY, MINUS, MINUS_INFINITY, NAN, PLUS, ZERO, Product, Terms
 
 _NAN_SCALE = 0xFF
 
-__all__ = ["put_special", "special_dots", "special_results"]
+__all__ = ["infinities", "put_special", "special_dots", "special_results"]
 
 Bools = NDArray[np.bool_]
+Bytes = NDArray[np.uint8]
 
 
 def special_results(
-    operands: Operands, a_flags: NDArray[np.uint8], b_flags: NDArray[np.uint8]
+    product: Product, a_flags: NDArray[np.uint8], b_flags: NDArray[np.uint8]
 ) -> NDArray[np.float32] | None:
     """Find the results that NaN and infinities of the operands decide.
 
     Parameters
     ----------
-    operands : Operands
+    product : Product
     a_flags, b_flags : ndarray of uint8
         What the survey found in each row of a and each column of b.
 
@@ -37,7 +37,7 @@ def special_results(
     ndarray of float32, or None
         NaN, infinities, and 0 where neither is; None if there are none at all.
     """
-    a, b, c = operands.a_format.element, operands.b_format.element, operands.c
+    a, b, c = product.a, product.b, product.c
     is_tame = not a_flags.any() and not b_flags.any()
     if c is not None:
         # ml_dtypes warns of a NaN in bfloat16, and numpy of a signalling one.
@@ -45,15 +45,14 @@ def special_results(
             c = np.where(np.isfinite(c), 0, c).astype(np.float32)
     if is_tame and (c is None or not (c != 0).any()):
         return None
-    rows, a_infinite = _split(operands.a_codes, a_flags, a)
-    columns, b_infinite = _split(operands.b_codes, b_flags, b)
-    values = np.zeros(operands.shape, np.float32)
+    rows, a_infinite = _split(a, a_flags)
+    columns, b_infinite = _split(b, b_flags)
+    values = np.zeros(product.shape, np.float32)
     if len(a_infinite):
-        codes = operands.a_codes[a_infinite]
-        values[a_infinite] = _infinities(codes, a, operands.b_codes, b)
+        values[a_infinite] = infinities(a.kinds(a_infinite), b.kinds())
     if len(b_infinite):
-        codes = operands.b_codes[b_infinite]
-        values[:, b_infinite] = _infinities(operands.a_codes, a, codes, b)
+        values[:, b_infinite] = infinities(a.kinds(), b.kinds(b_infinite))
+    _turn(values, product)
     values[rows] = np.nan
     values[:, columns] = np.nan
     if c is not None:
@@ -62,28 +61,30 @@ def special_results(
     return values
 
 
-def special_dots(operands: Operands) -> NDArray[np.float32]:
+def special_dots(product: Product) -> NDArray[np.float32]:
     """As `special_results`, where each row of a meets one row of b."""
-    a = _values(operands.a_codes, operands.a_format.element)
-    b = _values(operands.b_codes, operands.b_format.element)
+    values = np.array([0, 1, -1, np.nan, np.inf, -np.inf], np.float32)
+    a, b = (values[side.kinds()] for side in (product.a, product.b))
     with np.errstate(invalid="ignore"):
         products = a * b
         found = np.where(np.isfinite(products), 0, products).sum(1, dtype=np.float32)
-        is_nan = (operands.a_scales == _NAN_SCALE) | (operands.b_scales == _NAN_SCALE)
+        _turn(found, product)
+        is_nan = (product.a.scales == _NAN_SCALE) | (product.b.scales == _NAN_SCALE)
         found = np.where(is_nan.any(1), np.float32(np.nan), found)
-        if operands.c is not None:
-            found = found + np.where(np.isfinite(operands.c), 0, operands.c).astype(np.float32)
+        if product.c is not None:
+            found = found + np.where(np.isfinite(product.c), 0, product.c).astype(np.float32)
     return np.asarray(found, np.float32)
 
 
-def _values(codes: NDArray[np.uint8], fmt: ElementFormat) -> NDArray[np.float32]:
-    """-1, 0 and 1 for numbers, infinities, and NaN."""
-    signs = _signs(codes, fmt)
-    values = signs["plus"].astype(np.float32) - signs["minus"]
-    values[signs["inf+"]], values[signs["inf-"]] = np.inf, -np.inf
-    if fmt.nan_magnitudes:
-        values[np.isin(codes & np.uint8(fmt.sign_mask - 1), sorted(fmt.nan_magnitudes))] = np.nan
-    return values
+def _turn(values: NDArray[np.float32], product: Product) -> None:
+    """Multiply infinities by the signs of the factors: a factor of zero makes NaN of them."""
+    for side, place in ((product.a, 0), (product.b, -1)):
+        if side.factors is not None:
+            signs = np.sign(side.factors)
+            if values.ndim == 2 and place == 0:
+                signs = signs[:, None]
+            with np.errstate(invalid="ignore"):
+                values[...] = np.where(values != 0, values * signs, 0)
 
 
 def put_special(values: NDArray[np.float32], out: NDArray[Any], nan: int) -> int:
@@ -95,59 +96,41 @@ def put_special(values: NDArray[np.float32], out: NDArray[Any], nan: int) -> int
     return int(is_special.sum())
 
 
-def _split(
-    codes: NDArray[np.uint8], flags: NDArray[np.uint8], fmt: ElementFormat
-) -> tuple[Bools, NDArray[np.intp]]:
+def _split(side: Terms, flags: NDArray[np.uint8]) -> tuple[Bools, NDArray[np.intp]]:
     """Which rows have a NaN, and the numbers of those that have infinities alone."""
     is_nan = (flags & HAS_NAN) != 0
     special = np.flatnonzero(flags & HAS_SPECIAL)
     if not len(special):
         return is_nan, special
-    magnitude = codes[special] & np.uint8(fmt.sign_mask - 1)
-    has_nan = np.isin(magnitude, sorted(fmt.nan_magnitudes)).any(1)
+    has_nan = (side.kinds(special) == NAN).any(1)
     is_nan[special[has_nan]] = True
     return is_nan, special[~has_nan & ~is_nan[special]]
 
 
-def _infinities(
-    a_codes: NDArray[np.uint8], a: ElementFormat, b_codes: NDArray[np.uint8], b: ElementFormat
-) -> NDArray[np.float32]:
-    """The sum of the products that have an infinite factor: 0 if there are none.
+def infinities(of_a: Bytes, of_b: Bytes) -> NDArray[np.float32]:
+    """Return the sum of the products that have an infinite factor: 0 if there are none.
 
-    Counts in float32, which holds them exactly up to 2^24 products.
+    Parameters
+    ----------
+    of_a, of_b : ndarray of uint8, shape (M, K) and (N, K)
+        What the elements are. Products are counted in float32, which is exact up to 2^24 of them.
     """
-    of_a, of_b = _signs(a_codes, a), _signs(b_codes, b)
+    kinds = (INFINITY, MINUS_INFINITY, PLUS, MINUS, ZERO)
+    infinite, minus = {INFINITY, MINUS_INFINITY}, {MINUS, MINUS_INFINITY}
     counts = {}
-    for x in ("inf+", "inf-", "plus", "minus", "zero"):
-        for y in ("inf+", "inf-", "plus", "minus", "zero"):
-            if "inf" in x + y and of_a[x].any() and of_b[y].any():
-                counts[x, y] = (of_a[x].astype(np.float32) @ of_b[y].astype(np.float32).T) > 0
-    shape = (len(a_codes), len(b_codes))
+    for x in kinds:
+        for y in kinds:
+            is_x, is_y = of_a == x, of_b == y
+            if infinite & {x, y} and is_x.any() and is_y.any():
+                counts[x, y] = (is_x.astype(np.float32) @ is_y.astype(np.float32).T) > 0
+    shape = (len(of_a), len(of_b))
     up, down, bad = (np.zeros(shape, np.bool_) for _ in range(3))
     for (x, y), is_there in counts.items():
-        if "zero" in (x, y):
+        if ZERO in {x, y}:
             bad |= is_there
-        elif (x in ("inf-", "minus")) == (y in ("inf-", "minus")):
+        elif (x in minus) == (y in minus):
             up |= is_there
         else:
             down |= is_there
     values = np.where(up, np.float32(np.inf), np.where(down, -np.float32(np.inf), 0))
     return np.where(bad | (up & down), np.float32(np.nan), values).astype(np.float32)
-
-
-def _signs(codes: NDArray[np.uint8], fmt: ElementFormat) -> dict[str, Bools]:
-    mask = fmt.sign_mask - 1
-    magnitude, minus = codes & np.uint8(mask), (codes & np.uint8(fmt.sign_mask)) != 0
-    if fmt.kind.value == "fixed":
-        magnitude, minus = codes, codes >= 0x80
-    infinite = np.zeros(codes.shape, np.bool_)
-    if fmt.inf_magnitude is not None:
-        infinite = magnitude == fmt.inf_magnitude
-    zero = magnitude == 0
-    return {
-        "inf+": infinite & ~minus,
-        "inf-": infinite & minus,
-        "plus": ~infinite & ~zero & ~minus,
-        "minus": ~infinite & ~zero & minus,
-        "zero": zero,
-    }

@@ -25,8 +25,8 @@ Where the scales of blocks enter:
 
 Overflow gives infinity, in float32 too, although rounding is toward zero. A sum of zero, and what
 is rounded to zero, is +0. Any NaN in it makes a result 0x7FFFFFFF (float16: 0x7FFF), and so do an
-infinity times zero and infinities of both signs. mxf4nvf4 differs from mxf4 in its scales, which
-are no E8M0, and will come with NVFP4.
+infinity times zero and infinities of both signs. mxf4nvf4 with its E4M3 scales is in
+`mxref.matmul.nvidia_nvfp4`.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mxref._suggest import unknown_name
 from mxref.matmul import _orders_operands as terms
+from mxref.matmul import _relatives_orders as _relatives
 from mxref.matmul._accumulator import Accumulator
 from mxref.matmul._operands import Operands
 from mxref.matmul._orders_trees import (
@@ -162,11 +163,6 @@ class Order:
             raise ValueError(reason)
         from mxref.kernels import sums_orders
 
-        product = {
-            "rounded": sums_orders.Product.ROUNDED,
-            "fused": sums_orders.Product.FUSED,
-            "float32": sums_orders.Product.SINGLE,
-        }[self.products]
         has_special = is_short = False
         if self.scales == "blocks" and self.within == "exact":
             a, b, has_special = terms.exact_parts(operands)
@@ -183,12 +179,23 @@ class Order:
             has_special=has_special,
             has_short_products=is_short,
         )
+        return self.sum_sides(sides, operands.k, terms.addend_values(operands.c))
+
+    def sum_sides(self, sides: Any, k: int, addend: NDArray[Any] | None) -> NDArray[Any]:
+        """Sum what has been decoded: `kernels.sums_orders.Sides`, with an addend in float."""
+        from mxref.kernels import sums_orders
+
+        product = {
+            "rounded": sums_orders.Product.ROUNDED,
+            "fused": sums_orders.Product.FUSED,
+            "float32": sums_orders.Product.SINGLE,
+        }[self.products]
         bits = sums_orders.run(
-            self._program(operands.k, operands.block),
+            self._program(k, sides.block),
             sides,
             sums_orders.KINDS[self.accumulator],
             product,
-            terms.addend_values(operands.c),
+            addend,
             is_addend_last=self.addend == "last",
         ).view(np.uint32)
         bits[(bits & 0x7FFFFFFF) > 0x7F800000] = _NAN
@@ -201,15 +208,18 @@ class Order:
 
     def refusal(self, operands: Operands) -> str:
         """Say why this order has nothing to say of a product; empty if it has."""
+        return self.refusal_of(operands.k, operands.block)
+
+    def refusal_of(self, k: int, block: int) -> str:
+        """As `refusal`, of the length of the sums and the block size alone."""
         is_block = self.scales == "blocks"
-        items = -(-operands.k // operands.block) if is_block else operands.k
+        items = -(-k // block) if is_block else k
         if not isinstance(self.tree, str) and self._count != items:
             what = "blocks" if is_block else "products"
             return f"the tree of {self.name} adds {self._count} numbers; K gives {items} {what}"
-        if is_block and self.within == "exact" and operands.block > terms.EXACT_MOST:
+        if is_block and self.within == "exact" and block > terms.EXACT_MOST:
             return (
-                f"{self.name} sums blocks of up to {terms.EXACT_MOST} elements; "
-                f"these have {operands.block}"
+                f"{self.name} sums blocks of up to {terms.EXACT_MOST} elements; these have {block}"
             )
         return ""
 
@@ -230,6 +240,8 @@ class Order:
             source="a definition: the operations of IEEE 754, one after the other",
             evidence="held against rational arithmetic, operation by operation",
             is_legal=self.accumulator in ("float32", "float64"),
+            of_relatives=functools.partial(_relatives.sums, self),
+            refuses_relatives=functools.partial(_relatives.refusal, self),
         )
 
     @property

@@ -28,7 +28,7 @@ def by_definition(a, b, c, i, j):
     if c is None:
         return found
     name = c.dtype.name
-    return dot._sum([found, ieee.from_bits(int(c[i, j].view(FLOATS[name][1])), name)])
+    return dot.sum_of([found, ieee.from_bits(int(c[i, j].view(FLOATS[name][1])), name)])
 
 
 def to_bits(number, dtype, rounding):

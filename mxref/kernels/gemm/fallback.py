@@ -15,10 +15,10 @@ import numpy as np
 from mxref.kernels._jit import float_kernel, helper, parallel_slot
 from mxref.kernels.gemm.rounding import round_magnitude
 
-__all__ = ["sum_in_integers"]
+__all__ = ["LOW", "WORDS", "add_integer", "bits_of", "sum_in_integers"]
 
-_WORDS = 76  # 2432 bits: from 2^-1152 to 2^1280
-_LOW = 1152
+WORDS = 76  # 2432 bits: from 2^-1152 to 2^1280
+LOW = 1152
 _MASK = 0xFFFFFFFF
 
 
@@ -29,7 +29,7 @@ def sum_in_integers(*arguments: Any) -> None:
 
 
 @helper
-def _add(words, at, value, place):  # type: ignore[no-untyped-def]
+def add_integer(words, at, value, place) -> None:  # type: ignore[no-untyped-def]
     """Add value * 2^(place - 1152); `value` is int64."""
     word = np.int64(place) >> 5
     shift = np.int64(place) & 31
@@ -46,18 +46,45 @@ def _settle(words, at):  # type: ignore[no-untyped-def]
     negative = False
     for turn in range(2):
         carry = np.int64(0)
-        for i in range(_WORDS):
+        for i in range(WORDS):
             total = np.int64(words[at + i] + carry)
             words[at + i] = np.int64(total & np.int64(_MASK))
             carry = np.int64(total >> 32)
         if carry >= 0 or turn:
             break
         negative = True
-        for i in range(_WORDS):
+        for i in range(WORDS):
             words[at + i] = -words[at + i]
         # What was carried out stands for 2^2432 times -1: the negated words miss nothing, since the
         # sum itself is far smaller.
     return negative
+
+
+@helper
+def bits_of(words, mode, precision, emin, emax, sign_bit) -> Any:  # type: ignore[no-untyped-def]
+    """Return the bits of the sum, rounded once; the words are used up."""
+    negative = _settle(words, 0)
+    top = WORDS - 1
+    while top >= 0 and words[top] == 0:
+        top -= 1
+    if top < 0:
+        return np.uint64(0)
+    word = np.uint64(np.uint64(words[top]) << np.uint64(32))
+    if top >= 1:
+        word = np.uint64(word | np.uint64(words[top - 1]))
+    third = np.uint64(0)
+    if top >= 2:
+        third = np.uint64(np.uint64(words[top - 2]) << np.uint64(32))
+    exponent = np.int64(32 * top + 31 - LOW)
+    while np.uint64(word >> np.uint64(63)) == np.uint64(0):
+        word = np.uint64(np.uint64(word << np.uint64(1)) | np.uint64(third >> np.uint64(63)))
+        third = np.uint64(third << np.uint64(1))
+        exponent -= 1
+    sticky = third != np.uint64(0)
+    for lowest in range(top - 2):
+        sticky = sticky or words[lowest] != 0
+    bits = round_magnitude(negative, word, exponent, sticky, mode, precision, emin, emax)
+    return np.uint64(bits | (sign_bit if negative else np.uint64(0)))
 
 
 @cache
@@ -71,49 +98,25 @@ def _sum_in_integers(parallel: bool) -> Any:
         size = a.shape[1]
         for i in numba.prange(of_m.size):
             m, n = of_m[i], of_n[i]
-            words = np.zeros(_WORDS, np.int64)
+            words = np.zeros(WORDS, np.int64)
             if significands[i] != 0:
-                _add(words, 0, significands[i], exponents[i] + _LOW)
+                add_integer(words, 0, significands[i], exponents[i] + LOW)
             for j in range(a_scales.shape[1]):
                 # Elements have 33 bits with their sign, so that one side is cut in two.
                 upper, lower = np.int64(0), np.int64(0)
-                place = np.int64(a_scales[m, j]) + np.int64(b_scales[n, j]) - 254 + unit + _LOW
+                place = np.int64(a_scales[m, j]) + np.int64(b_scales[n, j]) - 254 + unit + LOW
                 for k in range(j * block, min(size, (j + 1) * block)):
                     x = a_table[a[m, k]]
                     y = b_table[b[n, k]]
                     upper += np.int64(np.int64(x >> 16) * y)
                     lower += np.int64(np.int64(x & np.int64(0xFFFF)) * y)
                     if k & 4095 == 4095:  # 50 bits each, and 12 for so many
-                        _add(words, 0, lower, place)
-                        _add(words, 0, upper, place + 16)
+                        add_integer(words, 0, lower, place)
+                        add_integer(words, 0, upper, place + 16)
                         upper, lower = np.int64(0), np.int64(0)
                 if upper != 0 or lower != 0:
-                    _add(words, 0, lower, place)
-                    _add(words, 0, upper, place + 16)
-            negative = _settle(words, 0)
-            top = _WORDS - 1
-            while top >= 0 and words[top] == 0:
-                top -= 1
-            if top < 0:
-                out[i] = np.uint64(0)
-                continue
-            word = np.uint64(np.uint64(words[top]) << np.uint64(32))
-            if top >= 1:
-                word = np.uint64(word | np.uint64(words[top - 1]))
-            third = np.uint64(0)
-            if top >= 2:
-                third = np.uint64(np.uint64(words[top - 2]) << np.uint64(32))
-            exponent = np.int64(32 * top + 31 - _LOW)
-            while np.uint64(word >> np.uint64(63)) == np.uint64(0):
-                word = np.uint64(
-                    np.uint64(word << np.uint64(1)) | np.uint64(third >> np.uint64(63))
-                )
-                third = np.uint64(third << np.uint64(1))
-                exponent -= 1
-            sticky = third != np.uint64(0)
-            for lowest in range(top - 2):
-                sticky = sticky or words[lowest] != 0
-            bits = round_magnitude(negative, word, exponent, sticky, mode, precision, emin, emax)
-            out[i] = bits | (sign_bit if negative else np.uint64(0))
+                    add_integer(words, 0, lower, place)
+                    add_integer(words, 0, upper, place + 16)
+            out[i] = bits_of(words, mode, precision, emin, emax, sign_bit)
 
     return run

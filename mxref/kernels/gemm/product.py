@@ -18,7 +18,7 @@ import numpy as np
 from mxref.kernels._jit import float_kernel, helper, parallel_slot
 from mxref.kernels.float_mode import restore_floats, steady_floats
 from mxref.kernels.gemm import cpu
-from mxref.kernels.gemm.rounding import rounded_to_odd
+from mxref.kernels.gemm.rounding import rounded_to_odd, times_exactly
 from mxref.kernels.gemm.tiles import SIDE, begin_tiles, end_tiles, multiply_tiles
 from mxref.kernels.gemm.weigh import ADD, ADD_WITH_ERROR, SET, take_off, weigh, weigh_directly
 
@@ -105,8 +105,12 @@ def _fill_factors(wide, factors, a_scales, b_scales, first_m, first_n, group, po
 
 
 @helper
-def _write(wide, sums, first_m, first_n, skipped, direct, high, low):  # type: ignore[no-untyped-def]
-    """Copy a tile to the result: rounded to float32, or the sums and their errors."""
+def _write(wide, sums, first_m, first_n, skipped, direct, high, low, of_a, of_b):  # type: ignore[no-untyped-def]
+    """Copy a tile to the result: rounded to float32, or the sums and their errors.
+
+    What is rounded here is multiplied by the factors of its row and column first, if there are any;
+    the errors of such sums are zero.
+    """
     rows, columns = high.shape
     is_direct = direct.shape[0] > 0
     if is_direct:
@@ -114,10 +118,17 @@ def _write(wide, sums, first_m, first_n, skipped, direct, high, low):  # type: i
     for line in range(min(SIDE, rows + skipped - first_m)):
         m = first_m + line - skipped
         to = sums + line * SIDE
-        if is_direct:
+        if is_direct and of_a.shape[0] > 0:
+            of_row = of_a[m]
+            for n in range(SIDE):
+                factor = of_row * of_b[min(first_n + n, columns - 1)]
+                total, lost = times_exactly(wide[to + n], factor)
+                wide[to + n] = rounded_to_odd(total, lost)
+        elif is_direct:
             for n in range(SIDE):
                 high_part, low_part = wide[to + n], wide[to + _TILE + n]
                 wide[to + n] = rounded_to_odd(high_part, low_part)
+        if is_direct:
             for n in range(min(SIDE, columns - first_n)):
                 direct[m, first_n + n] = np.float32(wide[to + n])
         else:
@@ -146,11 +157,12 @@ def _multiply(PATH: int, parallel: bool) -> Any:
         a, a_starts, a_planes, a_marks, a_scales, a_sums,
         b, b_starts, b_planes, b_marks, b_scales,
         exact, is_joint, groups, per_group, width, powers, weights, config,
-        tasks, buffer, fresh, excess, wide, skipped, direct, high, low,
+        tasks, buffer, fresh, excess, wide, skipped, direct, high, low, of_a, of_b,
     ):  # fmt: skip
         # exact[pa, pb]: whether float64 holds all sums of these panels; is_joint: whether it holds
         # the sum of all levels of one part. weights[level].
         # buffer, fresh and excess have room for weights.size levels of each task.
+        # of_a, of_b: factors of rows and columns, for `direct`; empty for none.
         step_size = SIDE * width
         plane = groups * per_group * step_size
         parts = (per_group + MOST_STEPS - 1) // MOST_STEPS
@@ -173,6 +185,7 @@ def _multiply(PATH: int, parallel: bool) -> Any:
                     is_short = (
                         is_exact
                         and groups * parts == 1
+                        and of_a.shape[0] == 0
                         and (pa + 1) * SIDE - skipped <= direct.shape[0]
                         and (pb + 1) * SIDE <= direct.shape[1]
                     )
@@ -245,7 +258,7 @@ def _multiply(PATH: int, parallel: bool) -> Any:
                     if is_exact:
                         for x in range(_TILE):
                             wide[sums + _TILE + x] = np.float64(0.0)
-                    _write(wide, sums, pa * SIDE, pb * SIDE, skipped, direct, high, low)
+                    _write(wide, sums, pa * SIDE, pb * SIDE, skipped, direct, high, low, of_a, of_b)
             end_tiles(PATH)
             restore_floats(before)
 

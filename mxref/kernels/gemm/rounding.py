@@ -12,7 +12,7 @@ import numpy as np
 
 from mxref.kernels._jit import helper, inlined
 
-__all__ = ["MODES", "round_magnitude", "rounded_to_odd"]
+__all__ = ["MODES", "round_magnitude", "rounded_to_odd", "times_exactly"]
 
 MODES = (
     "nearest-even", "nearest-away", "nearest-down", "toward-zero", "up", "down", "to-odd",
@@ -78,6 +78,23 @@ def round_magnitude(negative, word, exponent, sticky, mode, precision, emin, ema
         if mode in (3, 6) or (mode == 4 and negative) or (mode == 5 and not negative):
             bits = np.uint64(infinity - one)
     return bits
+
+
+@inlined
+def times_exactly(x, y) -> Any:  # type: ignore[no-untyped-def]
+    """Return a product of two float64 and what rounding it lost: exact, far from either end.
+
+    Dekker's, by halves of 26 bits: not every processor has an FMA.
+    """
+    product = x * y
+    wide = x * 134217729.0  # 2^27 + 1
+    x1 = wide - (wide - x)
+    x2 = x - x1
+    wider = y * 134217729.0
+    y1 = wider - (wider - y)
+    y2 = y - y1
+    lost = ((x1 * y1 - product) + x1 * y2 + x2 * y1) + x2 * y2
+    return product, lost
 
 
 @inlined
