@@ -11,7 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from mxref.faults import _texts_decode, _texts_element, _texts_scale, _texts_tensor
+from mxref.faults import (
+    _texts_bdr,
+    _texts_decode,
+    _texts_element,
+    _texts_scale,
+    _texts_tensor,
+)
 
 __all__ = ["FAULTS", "Fault"]
 
@@ -68,7 +74,13 @@ _STAGES = {
     "G": "gemm",
     "R": "stochastic",
 }
-_TEXTS = (_texts_scale.ROWS, _texts_element.ROWS, _texts_decode.ROWS, _texts_tensor.ROWS)
+_TEXTS = (
+    _texts_scale.ROWS,
+    _texts_element.ROWS,
+    _texts_decode.ROWS,
+    _texts_tensor.ROWS,
+    _texts_bdr.ROWS,
+)
 
 FAULTS: Mapping[str, Fault] = MappingProxyType(
     {

@@ -20,6 +20,8 @@ from mxref.faults import (
     scale_models,
     stochastic_models,
 )
+from mxref.faults.bdr import FAULTS as BDR_FAULTS
+from mxref.faults.bdr_decode import DECODE_FAULTS
 from mxref.faults.decode import Decoder, element_table, scale_table
 from mxref.faults.dots import dot_models
 from mxref.faults.tensors import tensor_models
@@ -30,11 +32,12 @@ ASKED_FOR = ["E1", "E2", "E7", "E12", "E13", "E19", "S1", "S2", "S5", "S10", "D1
 
 
 # Of the corpus, with S17 and G9 to G11 besides.
-GROUPS = {"S": 17, "E": 24, "D": 17, "L": 9, "G": 11, "R": 3}
+GROUPS = {"S": 24, "E": 27, "D": 20, "L": 9, "G": 11, "R": 3}
 STAGES = {"scale", "element", "decode", "layout", "gemm", "stochastic"}
 
 
 def every_model():
+    yield from (*BDR_FAULTS, *DECODE_FAULTS)
     for fmt in BLOCK_FORMATS.values():
         yield from element_models(fmt.element)
         yield from alignment_models(fmt.element)
