@@ -14,7 +14,10 @@ from benchmarks._page import GIGA, mark, table
 from benchmarks._timing import paired, thread_counts, threads
 from mxref.formats import BLOCK_FORMATS, ELEMENT_FORMATS, SCALE_FORMATS
 
-__all__ = ["casts", "conversions", "input_types", "latency", "sample"]
+__all__ = ["RELATIVES", "casts", "conversions", "input_types", "latency", "sample"]
+
+RELATIVES = ("nvfp4", "mx9", "mx6")
+"""Formats of other families, under the default policies of those."""
 
 
 def sample(size):
@@ -49,7 +52,7 @@ def conversions(size, rounds):
     rows = []
     for count in thread_counts():
         with threads(count):
-            for name in BLOCK_FORMATS:
+            for name in (*BLOCK_FORMATS, *RELATIVES):
                 q = mxref.quantize(x, name)
                 for what, reused, fresh in (
                     (

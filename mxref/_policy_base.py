@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from types import MappingProxyType
@@ -134,7 +135,10 @@ def policy_of(kind: type[P], policy: Choices | str | None, profiles: Mapping[str
     name, _, changes = policy.partition(":")
     profile = profiles.get(name.strip().lower())
     if profile is None:
-        raise ValueError(unknown_name("policy", name, profiles))
+        text = unknown_name("policy", name, profiles)
+        if (owner := _other_family(name.strip().lower(), kind)) is not None:
+            text = f"policy {name!r} is one of {owner}, not of this format: {text}"
+        raise ValueError(text)
     pairs: dict[str, str] = {}
     for part in filter(None, changes.split(",")):
         key, equals, value = part.partition("=")
@@ -142,6 +146,23 @@ def policy_of(kind: type[P], policy: Choices | str | None, profiles: Mapping[str
             raise ValueError(f"policy {policy!r}: expected field=choice after ':', got {part!r}")
         pairs[key.strip()] = value.strip()
     return profile.replace(**pairs) if pairs else profile
+
+
+_FAMILIES = {
+    "Policy": ("mxref.profiles", "PROFILES", "the MX formats"),
+    "NVFP4Policy": ("mxref.relatives.nvfp4_profiles", "POLICIES", "NVFP4"),
+    "BDRPolicy": ("mxref.relatives.bdr_profiles", "BDR_PROFILES", "the BDR formats"),
+}
+"""Where each kind of policy has its names: the module, the table, and what it is for."""
+
+
+def _other_family(name: str, kind: type[Choices]) -> str | None:
+    """Return whose policy a name is that this kind does not have; None if nobody's."""
+    for other, (module, table, called) in _FAMILIES.items():
+        loaded = sys.modules.get(module)  # a layer above: looked at where it is there already
+        if other != kind.__name__ and name in getattr(loaded, table, ()):
+            return called
+    return None
 
 
 def _article(word: str) -> str:

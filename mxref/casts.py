@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,26 +16,35 @@ from mxref.policy import Policy, get_policy
 from mxref.refusals import refuse_nonfinite
 from mxref.traversal import SLAB, flat_pieces, storage_of
 
+if TYPE_CHECKING:
+    from mxref.relatives.nvfp4_policy import NVFP4Policy
+
 __all__ = ["decode", "encode"]
+
+
+def _is_ue4m3(name: object) -> bool:
+    """Whether it is the scale format of NVFP4, whose policies are not those of MX formats."""
+    return isinstance(name, str) and name.strip().lower() == "ue4m3"
 
 
 def encode(
     x: ArrayLike,
     format: str | ElementFormat | ScaleFormat,  # noqa: A002
-    policy: Policy | str | None = None,
+    policy: Policy | NVFP4Policy | str | None = None,
     out: NDArray[np.uint8] | None = None,
     *,
     random: ArrayLike | None = None,
 ) -> NDArray[np.uint8]:
-    """Encode numbers as element codes or E8M0 codes, one by one.
+    """Encode numbers as element codes or scale codes, one by one.
 
     Parameters
     ----------
     x : array_like of float32, float64, float16 or bfloat16
     format : str, ElementFormat or ScaleFormat
-        ``"e4m3"``, ``"e5m2"``, ``"e3m2"``, ``"e2m3"``, ``"e2m1"``, ``"int8"`` or ``"e8m0"``.
+        ``"e4m3"``, ``"e5m2"``, ``"e3m2"``, ``"e2m3"``, ``"e2m1"``, ``"int8"``, ``"e8m0"`` or
+        ``"ue4m3"``, the scales of NVFP4, which takes no negative number.
     policy : Policy or str, optional
-        Default ``"ocp"``.
+        Default ``"ocp"``; for ``"ue4m3"`` an `mxref.nvfp4.NVFP4Policy`, default ``"te-1d"``.
     out : uint8 array, optional
         Where to write.
     random : array_like of unsigned integers, optional
@@ -53,16 +62,22 @@ def encode(
 
     Notes
     -----
-    Clauses OFP8-1.0/rounding, MX-1.0/6.3/rounding and MX-1.0/6.3/clamp; OP-E8M0-CAST.
+    Clauses OFP8-1.0/rounding, MX-1.0/6.3/rounding and MX-1.0/6.3/clamp; OP-E8M0-CAST,
+    OP-NVFP4-RECIPE.
 
     Examples
     --------
     >>> encode([448.0, 464.0, 1e6, -0.0], "e4m3")
     array([126, 126, 126, 128], dtype=uint8)
     """
+    if _is_ue4m3(format):
+        from mxref.nvfp4._scale_cast import encode_scale
+
+        randomness.refuse_for_scale_cast(random)
+        return encode_scale(x, cast("NVFP4Policy | str | None", policy), out)
     array, source = inputs.as_float(x)
     fmt = scalar_format(format)
-    chosen = get_policy(policy)
+    chosen = get_policy(cast("Policy | str | None", policy))
     if isinstance(fmt, ElementFormat):
         refuse_nonfinite(array, chosen, fmt, is_block=False)
     codes = inputs.as_output(out, array.shape, np.uint8, array)
@@ -103,10 +118,10 @@ def _encode_randomly(
 def decode(
     codes: ArrayLike,
     format: str | ElementFormat | ScaleFormat,  # noqa: A002
-    policy: Policy | str | None = None,
+    policy: Policy | NVFP4Policy | str | None = None,
     out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
-    """Decode element codes or E8M0 codes to float32, one by one; always exact.
+    """Decode element codes or scale codes to float32, one by one; always exact.
 
     Parameters
     ----------
@@ -114,7 +129,7 @@ def decode(
     format : str, ElementFormat or ScaleFormat
         As for `encode`.
     policy : Policy or str, optional
-        Says which NaN comes out; default ``"ocp"``.
+        Says which NaN comes out; default ``"ocp"``. As for `encode` if it is ``"ue4m3"``.
     out : float32 array, optional
         Where to write.
 
@@ -138,8 +153,12 @@ def decode(
     >>> decode(np.array([0x01, 0x38, 0x7E], np.uint8), "e4m3")
     array([1.953125e-03, 1.000000e+00, 4.480000e+02], dtype=float32)
     """
+    if _is_ue4m3(format):
+        from mxref.nvfp4._scale_cast import decode_scale
+
+        return decode_scale(codes, cast("NVFP4Policy | str | None", policy), out)
     fmt = scalar_format(format)
-    chosen = get_policy(policy)
+    chosen = get_policy(cast("Policy | str | None", policy))
     array = inputs.as_codes(codes, fmt.name)
     inputs.check_range(array, fmt.code_count, fmt.name)
     values = inputs.as_output(out, array.shape, np.float32, array)

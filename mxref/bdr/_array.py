@@ -211,6 +211,11 @@ def _scales(given: Any, shape: tuple[int, ...], fmt: BDRFormat) -> NDArray[Any]:
         raise TypeError(f"scales have dtype {array.dtype}; {fmt.name} has float32 scales")
     if array.shape != shape:
         raise ValueError(f"scales have shape {array.shape}; {fmt.name} expects {shape} here")
+    if fmt.scale is ScaleKind.FLOAT32 and (array < 0).any():
+        raise ValueError(
+            f"scales have the negative number {array.min()}: a scale of {fmt.name} is a magnitude, "
+            "and elements have signs of their own"
+        )
     return array
 
 

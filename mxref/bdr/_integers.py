@@ -26,13 +26,15 @@ def as_scaled_integers(q: BDRArray) -> tuple[NDArray[np.int16], NDArray[np.int32
     integers : array of int16, shape of `q`
         ``(-1)**sign * M * 2**(max_shift - D)``.
     exponents : array of int32, shape of the scales
-        The value of an element is its integer times two to this power. A block whose scale is NaN
-        has the exponent of its code all the same: look at ``q.scales == q.format.nan_scale``.
+        The value of an element is its integer times two to this power.
 
     Raises
     ------
+    TypeError
+        If `q` is no BDRArray.
     ValueError
-        If scales are float32, or the integers do not fit int16.
+        If scales are float32, the integers do not fit int16, or a block is NaN, which no integer
+        is.
 
     Examples
     --------
@@ -43,6 +45,9 @@ def as_scaled_integers(q: BDRArray) -> tuple[NDArray[np.int16], NDArray[np.int32
     >>> integers[:4], exponents
     (array([ 4,  2,  1, -1], dtype=int16), array([-2], dtype=int32))
     """
+    if not isinstance(q, BDRArray):
+        kind = type(q).__name__
+        raise TypeError(f"q must be a BDRArray, as mxref.bdr.quantize makes them; got {kind}")
     fmt = q.format
     if fmt.scale is not ScaleKind.POW2:
         raise ValueError(f"{fmt.name} has float32 scales: its elements share no exponent")
@@ -50,6 +55,13 @@ def as_scaled_integers(q: BDRArray) -> tuple[NDArray[np.int16], NDArray[np.int32
         raise ValueError(
             f"{fmt.name} has shifts up to {fmt.max_shift}: its elements of {fmt.m} bits do not fit "
             "int16 once shifted"
+        )
+    is_nan = q.scales == fmt.nan_scale
+    if is_nan.any():
+        where = tuple(int(i) for i in np.argwhere(is_nan)[0])
+        raise ValueError(
+            f"the scale at {where} is NaN, and no integer is: leave such blocks out, or quantize "
+            "with nan=zero or nan=max (and inf=clamp)"
         )
     codes = q.codes.astype(np.int16)
     if fmt.element is Element.TWOS_COMPLEMENT:

@@ -43,6 +43,8 @@ def pack(q: BDRArray, *, out: NDArray[np.uint8] | None = None) -> NDArray[np.uin
 
     Raises
     ------
+    TypeError
+        If `q` is no BDRArray.
     ValueError
         If the format has no record, or blocks lie otherwise.
 
@@ -57,6 +59,9 @@ def pack(q: BDRArray, *, out: NDArray[np.uint8] | None = None) -> NDArray[np.uin
     >>> pack(quantize(np.ones((2, 32), np.float32), "mx9")).shape
     (2, 36)
     """
+    if not isinstance(q, BDRArray):
+        kind = type(q).__name__
+        raise TypeError(f"q must be a BDRArray, as mxref.bdr.quantize makes them; got {kind}")
     record = _record(q.format)
     if q.axis != q.ndim - 1:
         raise ValueError(

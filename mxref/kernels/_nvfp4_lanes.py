@@ -10,21 +10,19 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 
 from mxref.kernels import programs
 from mxref.kernels._intrinsics import Call, intrinsic, literal, load
+from mxref.kernels._nvfp4_options import EVEN, TIMES
 from mxref.kernels.lanes import LlvmMachine, LlvmWord
 
 __all__ = [
-    "DIVIDED",
-    "FOLDED",
+    "INFINITY",
     "LANES",
-    "OVER",
-    "PRODUCT",
-    "QUOTIENT",
-    "TIMES",
+    "ask_ahead",
     "nvfp4_amax",
+    "nvfp4_amax_of_all",
     "nvfp4_decode",
     "nvfp4_encode",
     "nvfp4_scales",
@@ -32,14 +30,11 @@ __all__ = [
 
 LANES = 16
 INFINITY = 0x7F800000
-TIMES, OVER = range(2)
-"""What is done with the factor of a block."""
-FOLDED, DIVIDED, QUOTIENT, PRODUCT = range(4)
-"""How a scale is computed: the orders of ``ScaleOrder``."""
 _KEEP, _DROP_INPUT, _DROP = range(3)
 _POS_MAX, _SIGNED_MAX, _ZERO = range(3)
-_EVEN, _UP, _TOWARD_ZERO = range(3)
-_ONE, _HALF_AGAIN = 0x3F800000, 0x3FC00000
+_NEAREST_EVEN, _UP, _TOWARD_ZERO = range(3)
+# 2**22, 2**23 and 2**24, and the code of the number that adds no step to them.
+_SUMS = ((0x4A800000, 0), (0x4B000000, 2), (0x4B800000, 4))
 # Subnormal scales lie below 2**-6, 2**-9 apart; there the bits of (k - 1/2) * 2**-9 and k * 2**-9.
 _NORMAL = 0x3C800000
 _MIDDLES = (0x3A800000, 0x3B400000, 0x3BA00000, 0x3BE00000, 0x3C100000, 0x3C300000, 0x3C500000,
@@ -74,6 +69,85 @@ def nvfp4_amax(_typing: Any, x: Any, start: Any, SOURCE: Any) -> Any:
 
 
 @intrinsic(prefer_literal=True)
+def nvfp4_amax_of_all(_typing: Any, x: Any, start: Any, b: Any, SOURCE: Any) -> Any:
+    """Write to ``b[0]`` on the largest magnitudes of 16 blocks from ``x[start]`` on; return all's.
+
+    Two vectors at a time become one of maxima of neighbours, which leaves the blocks in order:
+    45 instructions where 16 maxima across a vector take 128.
+    """
+    source = literal(SOURCE)
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        call = Call(context, builder, signature.args, values)
+        o = call.machine(32, LANES)
+        first = call.at(0, 1)
+
+        def maxima(block: int, blocks: int) -> LlvmWord:
+            if blocks == 1:
+                pointer = builder.gep(first, [ir.Constant(ir.IntType(64), block * LANES)])
+                size: LlvmWord = programs.magnitude(o, load(o, pointer, source))
+                return size
+            half = blocks // 2
+            pair = maxima(block, half).value, maxima(block + half, half).value
+            even, odd = (_every_second(builder, *pair, parity) for parity in (0, 1))
+            return o.maximum(even, odd)
+
+        found = maxima(0, LANES)
+        o.store(found, call.pointer(2))
+        return o.largest(found)
+
+    return types.uint32(x, types.intp, b, SOURCE), generate
+
+
+def _every_second(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, parity: int) -> LlvmWord:
+    """The even or odd lanes of two vectors, one after the other."""
+    index = ir.Constant(ir.VectorType(ir.IntType(32), LANES), list(range(parity, 2 * LANES, 2)))
+    return LlvmWord(builder, builder.shuffle_vector(a, b, index))
+
+
+def _count_bounds(o: LlvmMachine, size: LlvmWord, first: ir.Value) -> LlvmWord:
+    """How many of the seven numbers from `first` on lie below each size."""
+    code = o.constant(0)
+    for k in range(7):
+        pointer = o.builder.gep(first, [ir.Constant(ir.IntType(64), k)])
+        bound = o.splat(o.builder.load(pointer))
+        code = code + o.where_above(size, bound, o.constant(1), o.constant(0))
+    return code
+
+
+def _nearest_even(o: LlvmMachine, size: LlvmWord) -> LlvmWord:
+    """E2M1 to nearest even of float32 bits without a sign, in nine instructions for 23.
+
+    Beside 2**22 a float32 has steps of 1/2, beside 2**23 of 1, beside 2**24 of 2: the sum is
+    rounded as E2M1 rounds below 2, from 2 to 4, and from 4 on, and its low bits are the code but
+    for a constant. Out of its range each of the three gives more than the right one.
+    """
+    code = o.constant(7)
+    for bits, origin in _SUMS:
+        rounded = _float_step(o, "fadd", size, o.constant(bits))
+        code = o.minimum(code, rounded - (bits - origin))
+    return code
+
+
+@intrinsic
+def ask_ahead(_typing: Any, x: Any, start: Any) -> Any:
+    """Ask for the cache line of ``x[start]``, which may lie behind the end of the array."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
+        call = Call(context, builder, signature.args, values)
+        flag = ir.IntType(32)
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        pointer = builder.bitcast(call.at(0, 1), byte)
+        # To read, to be kept near, data.
+        builder.call(function, [pointer, *(ir.Constant(flag, n) for n in (0, 3, 1))])
+        return context.get_dummy_value()
+
+    return types.void(x, types.intp), generate
+
+
+@intrinsic(prefer_literal=True)
 def nvfp4_encode(
     _typing: Any,
     x: Any,
@@ -87,6 +161,7 @@ def nvfp4_encode(
     STEP: Any,
     NEG_ZERO: Any,
     NAN: Any,
+    BOUNDS: Any,
 ) -> Any:
     """Encode the 16 source words from ``x[start]`` on to ``codes[start]`` on.
 
@@ -94,6 +169,7 @@ def nvfp4_encode(
     scale; ``below[at]`` on hold, for each code from 1 to 7, the largest magnitude below it.
     """
     source, step, neg_zero, nan = literal(SOURCE), literal(STEP), literal(NEG_ZERO), literal(NAN)
+    is_even = literal(BOUNDS) == EVEN
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         call = Call(context, builder, signature.args, values)
@@ -106,12 +182,7 @@ def nvfp4_encode(
 
         # ROUND and OVERFLOW
         size = number & 0x7FFFFFFF
-        code = o.constant(0)
-        first = call.at(5, 6)
-        for k in range(7):
-            pointer = builder.gep(first, [ir.Constant(ir.IntType(64), k)])
-            bound = o.splat(builder.load(pointer))
-            code = code + o.where_above(size, bound, o.constant(1), o.constant(0))
+        code = _nearest_even(o, size) if is_even else _count_bounds(o, size, call.at(5, 6))
 
         # PACK
         own_sign = (word >> 28) & 8
@@ -128,7 +199,7 @@ def nvfp4_encode(
         o.store(packed, call.at(2, 1))
         return context.get_dummy_value()
 
-    literals = (SOURCE, STEP, NEG_ZERO, NAN)
+    literals = (SOURCE, STEP, NEG_ZERO, NAN, BOUNDS)
     arguments = (types.uint32, types.uint32, below, types.intp, *literals)
     return types.void(x, types.intp, codes, *arguments), generate
 
@@ -140,50 +211,41 @@ def nvfp4_scales(
     start: Any,
     scales: Any,
     f: Any,
-    ORDER: Any,
-    IS_FOUR: Any,
+    STEP: Any,
     ROUNDING: Any,
-    IS_ONE: Any,
-    IS_EIGHTH: Any,
 ) -> Any:
     """Scale codes of the 16 blocks whose amax are ``b[start]`` on, as float32 bits.
 
-    ``f`` holds bits: the factor or divisor of the order, T, the least scale, and the code for what
-    lies beyond 448.
+    ``f`` is made by ``_nvfp4_tables.scale_parameters``.
     """
-    order, is_four, rounding = literal(ORDER), literal(IS_FOUR), literal(ROUNDING)
-    is_one, is_eighth = literal(IS_ONE), literal(IS_EIGHTH)
+    step, rounding = literal(STEP), literal(ROUNDING)
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: Any) -> ir.Value:
         call = Call(context, builder, signature.args, values)
         o = call.machine(32, LANES, 3)
         number = o.load(call.at(0, 1))
 
-        # The recipe's steps
-        if order in (DIVIDED, QUOTIENT):
-            number = _float_step(o, "fdiv", number, o.parameter(1))
-        operation = "fmul" if order in (FOLDED, DIVIDED) else "fdiv"
-        number = _float_step(o, operation, number, o.parameter(0))
-        if is_four:
-            number = _float_step(o, "fmul", number, o.constant(_HALF_AGAIN))
+        # The recipe's steps. What it does not do is a division by 1, a product with 1.
+        number = _float_step(o, "fdiv", number, o.parameter(0))
+        operation = "fmul" if step == TIMES else "fdiv"
+        number = _float_step(o, operation, number, o.parameter(1))
+        number = _float_step(o, "fmul", number, o.parameter(2))
         # No sign is of interest: 0 / 0 is a negative NaN on some processors.
         number = number & 0x7FFFFFFF
-        if is_one:
-            number = o.where_equal(number, 0, o.constant(_ONE), number)
-        number = o.maximum(number, o.parameter(2))
+        number = o.where_equal(number, 0, o.parameter(4), number)
+        number = o.maximum(number, o.parameter(3))
 
-        o.store(_round_scale(o, number, rounding, is_eighth=bool(is_eighth)), call.at(2, 1))
+        o.store(_round_scale(o, number, rounding), call.at(2, 1))
         return context.get_dummy_value()
 
-    literals = (ORDER, IS_FOUR, ROUNDING, IS_ONE, IS_EIGHTH)
-    return types.void(b, types.intp, scales, f, *literals), generate
+    return types.void(b, types.intp, scales, f, STEP, ROUNDING), generate
 
 
-def _round_scale(o: LlvmMachine, number: LlvmWord, rounding: int, *, is_eighth: bool) -> LlvmWord:
-    """UE4M3 of float32 bits; parameter 3 is the code for what lies beyond 448."""
+def _round_scale(o: LlvmMachine, number: LlvmWord, rounding: int) -> LlvmWord:
+    """UE4M3 of float32 bits."""
     zero, one = o.constant(0), o.constant(1)
     # ROUND: 20 bits are dropped from a normal number; a carry goes into the exponent.
-    if rounding == _EVEN:
+    if rounding == _NEAREST_EVEN:
         rounded = number + (((number >> 20) & 1) + 0x7FFFF)
     elif rounding == _UP:
         rounded = number + 0x80000
@@ -201,11 +263,9 @@ def _round_scale(o: LlvmMachine, number: LlvmWord, rounding: int, *, is_eighth: 
     code = o.where_above(number, o.constant(_NORMAL - 1), normal, subnormal)
 
     # OVERFLOW
-    code = o.where_above(code, o.constant(0x7E), o.parameter(3), code)
+    code = o.where_above(code, o.constant(0x7E), o.parameter(5), code)
     code = o.where_above(number, o.constant(INFINITY), o.constant(0x7F), code)
-    if is_eighth:
-        code = o.where_equal(code, 0, o.constant(0x20), code)
-    return code
+    return o.where_equal(code, 0, o.parameter(6), code)
 
 
 @intrinsic(prefer_literal=True)

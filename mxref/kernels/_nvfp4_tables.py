@@ -22,7 +22,7 @@ from mxref.kernels.float_mode import restore_floats, steady_floats
 from mxref.relatives import nvfp4_choices as choice
 from mxref.relatives.nvfp4_policy import NVFP4Policy
 
-__all__ = ["Encoder", "encoder", "scale_bounds", "scale_parameters", "values"]
+__all__ = ["Encoder", "encoder", "key_of", "scale_bounds", "scale_parameters", "values"]
 
 f32, f64 = np.float32, np.float64
 Bits = NDArray[np.uint32]
@@ -70,21 +70,32 @@ def bits_of(number: Number) -> int:
 # --- scales -------------------------------------------------------------------------------------
 
 
-def scale_parameters(of: plain.Globals, policy: NVFP4Policy) -> Bits:
-    """Return what `nvfp4_scales` reads: factor or divisor, T, the least scale, what overflows."""
+def scale_parameters(of: plain.Globals, policy: NVFP4Policy, *, is_four: bool = False) -> Bits:
+    """Return what `nvfp4_scales` reads, as bits.
+
+    The divisor of b, the factor or divisor of the result, what is multiplied to that, the least
+    scale, what becomes of a wanted 0, the code for what lies beyond 448, and what becomes of the
+    code 0. For the order exact, whose scales are searched for, the steps make a guess.
+    """
     T, S, g = real(plain.target(policy)), number_of(of.encode), number_of(of.decode)
+    divisor = ONE
     match policy.scale_order:
         case choice.ScaleOrder.FOLDED:
             factor = times(S, fl(over(ONE, T)))
         case choice.ScaleOrder.DIVIDED:
-            factor = S
+            divisor, factor = T, S
         case choice.ScaleOrder.QUOTIENT:
-            factor = g
+            divisor, factor = T, g
         case _:
             factor = times(T, g)
-    least = np.float32({"0": 0.0, "2^-9": 2.0**-9, "2^-6": 2.0**-6}[policy.scale_least.value])
+    guesses = policy.scale_order is choice.ScaleOrder.EXACT
+    is_one = policy.scale_zero is choice.ScaleZero.ONE and not guesses
+    is_eighth = policy.scale_zero is choice.ScaleZero.EIGHTH and not guesses
+    least = {"0": 0.0, "2^-9": 2.0**-9, "2^-6": 2.0**-6}[policy.scale_least.value]
+    last = np.array([1.5 if is_four else 1.0, least, 1.0 if is_one else 0.0], np.float32)
     over_code = 0x7F if policy.scale_overflow is choice.ScaleOverflow.NAN else 0x7E
-    found = [bits_of(factor), bits_of(T), int(least.view(np.uint32)), over_code]
+    codes = [over_code, 0x20 if is_eighth else 0]
+    found = [bits_of(divisor), bits_of(factor), *last.view(np.uint32).tolist(), *codes]
     return np.array(found, np.uint32)
 
 
@@ -103,6 +114,11 @@ def scale_bounds(unit: np.float64, policy: NVFP4Policy) -> NDArray[np.float64]:
 
 
 # --- elements -----------------------------------------------------------------------------------
+
+
+def key_of(of: plain.Globals) -> tuple[int, int]:
+    """Return the bits of S and g."""
+    return int(of.encode.view(np.uint32)), int(of.decode.view(np.uint32))
 
 
 @functools.lru_cache(maxsize=64)

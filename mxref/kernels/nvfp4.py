@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mxref.exact import nvfp4_scales as exact
 from mxref.kernels import _nvfp4_numpy as plain
+from mxref.kernels import _nvfp4_options as options
 from mxref.kernels import _nvfp4_tables as tables
 from mxref.kernels._jit import INTERPRETED, parallel_slot
 from mxref.kernels._nvfp4_choose import picks_second
@@ -37,13 +38,6 @@ Bytes = NDArray[np.uint8]
 
 _LANES = 16
 _INFINITY = np.uint32(0x7F800000)
-_ORDERS = {order: place for place, order in enumerate(choice.ScaleOrder)}
-_SCALE_ROUNDINGS = {rounding: place for place, rounding in enumerate(choice.ScaleRounding)}
-_NEG_ZEROS = {rule: place for place, rule in enumerate(choice.NegZero)}
-# As in _nvfp4_lanes: POS_MAX, SIGNED_MAX, ZERO.
-_NANS = {rule: place for place, rule in enumerate(choice.NanElement)}
-_DIVIDES = (choice.ElementOrder.DIVIDE, choice.ElementOrder.DIVIDE_ENCODE)
-_SOURCES = {"float32": 0, "bfloat16": 1, "float16": 2}
 
 
 def _globals(found: exact.GlobalScales) -> Globals:
@@ -67,7 +61,7 @@ def amax(x: Floats, policy: NVFP4Policy) -> Floats:
         return plain.amax(x, policy)
     found = np.empty(x.shape[0], np.uint32)
     with parallel_slot(x.size) as parallel:
-        loops.amax_loop(_SOURCES["float32"], parallel)(_flat(x), found)
+        loops.amax_loop(options.SOURCES["float32"], parallel)(_flat(x), found)
     largest = found.view(np.float32)
     odd = np.flatnonzero(found > _INFINITY)
     if odd.size:
@@ -88,25 +82,16 @@ def scale_codes(b: Floats, of: Globals, policy: NVFP4Policy, *, is_four: bool = 
         return plain.scale_codes(b, of, policy, is_four=is_four)
     if policy.scale_order is choice.ScaleOrder.EXACT:
         return _searched(b, of, policy, is_four=is_four)
-    options = (
-        _ORDERS[policy.scale_order],
-        int(is_four),
-        _SCALE_ROUNDINGS[policy.scale_rounding],
-        int(policy.scale_zero is choice.ScaleZero.ONE),
-        int(policy.scale_zero is choice.ScaleZero.EIGHTH),
-    )
-    return _stepwise(b, tables.scale_parameters(of, policy), options)
+    return _stepwise(b, tables.scale_parameters(of, policy, is_four=is_four), policy)
 
 
-def _stepwise(
-    b: Floats, parameters: NDArray[np.uint32], options: tuple[int, int, int, int, int]
-) -> Bytes:
+def _stepwise(b: Floats, parameters: NDArray[np.uint32], policy: NVFP4Policy) -> Bytes:
     """Scales by the float32 steps of a recipe, sixteen at a time."""
     words = np.zeros(-(-b.size // _LANES) * _LANES, np.uint32)
     words[: b.size] = np.ascontiguousarray(b).view(np.uint32)
     codes = np.empty(words.size, np.uint8)
     with parallel_slot(words.size) as parallel:
-        loops.scale_loop(*options, parallel)(words, codes, parameters)
+        loops.scale_loop(*options.scale_options(policy), parallel)(words, codes, parameters)
     return codes[: b.size]
 
 
@@ -116,9 +101,7 @@ def _searched(b: Floats, of: Globals, policy: NVFP4Policy, *, is_four: bool) -> 
     unit = T * np.float64(of.decode)
     if not np.isfinite(unit) or unit == 0 or is_four:
         return plain.scale_codes(b, of, policy, is_four=is_four)
-    product = _ORDERS[choice.ScaleOrder.PRODUCT]
-    guess = (product, 0, _SCALE_ROUNDINGS[policy.scale_rounding], 0, 0)
-    codes = _stepwise(b, tables.scale_parameters(of, policy), guess)
+    codes = _stepwise(b, tables.scale_parameters(of, policy), policy)
     bounds = tables.scale_bounds(unit, policy)
     with parallel_slot(b.size) as parallel:
         loops.search_loop(parallel)(np.ascontiguousarray(b), codes, bounds)
@@ -157,20 +140,14 @@ def encode(
     if INTERPRETED or (is_exact and not np.isfinite(of.decode)):
         codes[...] = plain.encode(x, scales, of, policy, random)
         return codes
-    found = tables.encoder(_key(of), policy)
+    found = tables.encoder(tables.key_of(of), policy)
     if policy.rounding is choice.Rounding.STOCHASTIC:
         _encode_randomly(x, scales, found, policy, random, codes)
         return codes
-    options = (
-        _SOURCES["float32"],
-        int(policy.element_order in _DIVIDES),
-        _NEG_ZEROS[policy.neg_zero],
-        _NANS[policy.nan_element],
-        int(found.is_by_code),
-    )
+    variant = options.element_options("float32", found, policy)
     parts = found.factors, found.flips, found.below
     with parallel_slot(x.size) as parallel:
-        loops.encode_loop(*options, parallel)(
+        loops.encode_loop(*variant, parallel)(
             _flat(x), np.ascontiguousarray(scales), codes.reshape(-1), *parts
         )
     return codes
@@ -188,7 +165,7 @@ def _encode_randomly(
         raise ValueError("rounding=stochastic needs random bits")
     sizes = np.empty(x.size, np.float32)
     drawn = np.ascontiguousarray(random, np.uint32).reshape(-1)
-    step = int(policy.element_order in _DIVIDES)
+    step = int(options.divides(policy))
     share = np.float64(1 / (1 << int(policy.stochastic_bits.value)))
     given = _flat(x).view(np.float32), np.ascontiguousarray(scales)
     with parallel_slot(x.size) as parallel:
@@ -212,10 +189,6 @@ def _encode_randomly(
             codes[is_nan] = 7 | own[is_nan].astype(np.uint8)
         case _:
             codes[is_nan] = 0
-
-
-def _key(of: Globals) -> tuple[int, int]:
-    return int(of.encode.view(np.uint32)), int(of.decode.view(np.uint32))
 
 
 def decode(

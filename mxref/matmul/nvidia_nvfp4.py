@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mxref.kernels.nvfp4_steady import steadily
 from mxref.kernels.sums_fused import FusedSum, Side, fused_sums
 from mxref.matmul._accumulator import Accumulator
 from mxref.matmul._operands import Operands
@@ -176,7 +177,7 @@ ACCUMULATORS: tuple[Accumulator, ...] = tuple(
         refuses=_no_mx,
         source=_SIM + source,
         evidence=_BY_AUTHORS + _ALPHA,
-        of_relatives=run,
+        of_relatives=steadily(run),  # the epilogue is NumPy's arithmetic
         refuses_relatives=refuses,
     )
     for suffix, text, source, run, refuses in _MODELS

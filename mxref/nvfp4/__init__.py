@@ -27,6 +27,7 @@ from mxref.nvfp4._quantize import (
     global_scales_of,
     quantize,
 )
+from mxref.nvfp4._scale_cast import decode_scale, encode_scale
 from mxref.relatives.nvfp4_format import NVFP4 as FORMAT
 from mxref.relatives.nvfp4_format import NVFP4Format
 from mxref.relatives.nvfp4_policy import NVFP4Policy
@@ -42,7 +43,9 @@ __all__ = [
     "NVFP4Profile",
     "block_amax",
     "block_scales",
+    "decode_scale",
     "dequantize",
+    "encode_scale",
     "encode_with_scales",
     "get_policy",
     "global_scale_of",

@@ -8,38 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mxref import _inputs as inputs
+from mxref.nvfp4._numbers import as_stored
 from mxref.relatives.nvfp4_format import NVFP4, NVFP4Format
 from mxref.relatives.nvfp4_policy import NVFP4Policy
 from mxref.relatives.nvfp4_profiles import get_policy
 
-__all__ = ["NVFP4Array", "as_multiplier"]
-
-
-def as_multiplier(number: Any, name: str) -> np.float32:
-    """Return one float32.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is no real number, more than one, or one that float32 does not have.
-    """
-    array = np.asarray(number)
-    if array.dtype.kind not in "fiu" or array.dtype == np.bool_:
-        msg = f"{name} must be a number, got {type(number).__name__}"
-        raise TypeError(msg)
-    if array.size != 1:
-        msg = f"{name} must be one number for the whole tensor, got shape {array.shape}"
-        raise ValueError(msg)
-    with np.errstate(all="ignore"):
-        single = np.float32(array.reshape(()))
-    exact = array.reshape(())
-    if not np.isnan(single) and exact != single:
-        msg = (
-            f"{name} {exact[()]!r} is no float32, and the format stores one; round it yourself "
-            f"with np.float32(...)"
-        )
-        raise ValueError(msg)
-    return single
+__all__ = ["NVFP4Array"]
 
 
 class NVFP4Array:
@@ -52,9 +26,11 @@ class NVFP4Array:
     scales : array of uint8
         UE4M3 codes, one for every 16 elements along `axis`; for 16 x 16 blocks too, repeated for
         each row, as matrix instructions read them.
-    global_scale : float32
+    global_scale : float
         The multiplier that decodes; amax / 2688 in the usual recipe. Some projects store its
-        reciprocal.
+        reciprocal. Rounded to float32. The default, 1, means that there is no scale of the tensor:
+        values are then those of codes and block scales alone. Some recipes make 0, infinity or NaN
+        of tensors of zeros, infinities or NaN, which are kept; negative numbers are refused.
     axis : int
         Axis along which blocks lie.
     policy : NVFP4Policy or str, optional
@@ -91,7 +67,7 @@ class NVFP4Array:
     ) -> None:
         self._codes = inputs.as_codes(codes, NVFP4.element.name)
         self._scales = inputs.as_codes(scales, NVFP4.scale.name, "scales")
-        self._global_scale = as_multiplier(global_scale, "global_scale")
+        self._global_scale = as_stored(global_scale)
         self._axis = inputs.normal_axis(axis, self._codes.shape)
         self._policy = get_policy(policy)
         size = NVFP4.block_size

@@ -56,9 +56,9 @@ def from_rows(
     return out
 
 
-def is_rows(array: NDArray[Any], axis: int) -> bool:
+def is_rows(array: NDArray[Any], axis: int, size: int = _SIZE) -> bool:
     """Return whether an array is rows of one block each as it lies in memory."""
-    return axis == array.ndim - 1 and array.shape[axis] % _SIZE == 0 and array.flags.c_contiguous
+    return axis == array.ndim - 1 and array.shape[axis] % size == 0 and array.flags.c_contiguous
 
 
 @steadily

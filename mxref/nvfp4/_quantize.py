@@ -9,11 +9,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from mxref import _inputs as inputs
 from mxref.kernels import nvfp4 as kernels
+from mxref.kernels import nvfp4_whole as whole
 from mxref.kernels.nvfp4_steady import steadily
-from mxref.nvfp4._array import NVFP4Array, as_multiplier
+from mxref.nvfp4._array import NVFP4Array
 from mxref.nvfp4._blocks import as_rows, from_rows, is_rows
+from mxref.nvfp4._numbers import as_amax
 from mxref.nvfp4._random import random_rows
+from mxref.nvfp4._tensor import tensor_scales
 from mxref.nvfp4._tiles import other_axis, over_tiles, tiles_of
+from mxref.nvfp4._whole import in_two_passes
 from mxref.relatives import nvfp4_choices as choice
 from mxref.relatives.nvfp4_format import NVFP4
 from mxref.relatives.nvfp4_policy import NVFP4Policy
@@ -64,10 +68,11 @@ def quantize(
     random : array of unsigned integers, int or numpy.random.Generator, optional
         Under ``rounding="stochastic"`` only: a number of ``stochastic_bits`` bits for each element,
         or a seed or a generator to draw them from.
-    global_amax : float32, optional
-        The amax that a calibration gave; default the largest magnitude of `x`.
-    global_scale : float32, optional
-        The decode multiplier g, in place of `global_amax`.
+    global_amax : float, optional
+        The amax that a calibration gave, 0 or more; default the largest magnitude of `x`.
+    global_scale : float, optional
+        The decode multiplier g, in place of `global_amax`: positive and finite. Both are rounded
+        to float32.
 
     Returns
     -------
@@ -80,7 +85,8 @@ def quantize(
         If the dtype is none of the four, or random bits are no unsigned integers.
     ValueError
         If a name, the axis, a length or `out` does not fit; if random bits are missing,
-        superfluous or too large; if both `global_amax` and `global_scale` are given.
+        superfluous or too large; if both `global_amax` and `global_scale` are given, or one is no
+        such number.
 
     Notes
     -----
@@ -94,17 +100,22 @@ def quantize(
     (array([126], dtype=uint8), ['0x7', '0x1', '0x8'])
     """
     chosen = get_policy(policy)
-    array = _as_float32(x, chosen)
+    array = _as_source(x, chosen)
     where = inputs.normal_axis(axis, array.shape)
     shape = inputs.scale_shape(array.shape, where, _SIZE, pad=pad)
     other = other_axis(array.shape, where, chosen, pad=pad)
     drawn = random_rows(random, array.shape, where, chosen)
     if out is not None:
         _check_output(out, array, shape, where)
-    rows = as_rows(array, where)
+    given = as_rows(array, where)
+    if whole.is_whole(chosen):
+        made = in_two_passes(given, (global_amax, global_scale), chosen, out, where, array.shape)
+        if made is not None:
+            return made
+    rows = given.astype(np.float32, copy=False)
     b = kernels.amax(rows, chosen)
-    whole = b.max(initial=np.float32(0)) if global_amax is None else None
-    of = _global(global_amax, global_scale, whole, chosen)
+    largest = b.max(initial=np.float32(0)) if global_amax is None else None
+    of = tensor_scales(global_amax, global_scale, largest, chosen)
     tiles = None
     if other is not None:
         b = over_tiles(b, array.shape, where, other)
@@ -148,6 +159,12 @@ def _encoded(
 
 
 def _as_float32(x: ArrayLike, policy: NVFP4Policy) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        return np.asarray(_as_source(x, policy), np.float32)
+
+
+def _as_source(x: ArrayLike, policy: NVFP4Policy) -> NDArray[Any]:
+    """As float32, or as one of the narrower types that kernels read."""
     array, source = inputs.as_float(x)
     if source == "float64" and policy.float64 is choice.Float64.REFUSE:
         msg = (
@@ -156,7 +173,8 @@ def _as_float32(x: ArrayLike, policy: NVFP4Policy) -> NDArray[np.float32]:
         )
         raise TypeError(msg)
     with np.errstate(over="ignore"):
-        return np.asarray(array, np.float32)
+        dtype = np.float32 if source == "float64" else array.dtype.newbyteorder("=")
+        return np.asarray(array, dtype)
 
 
 def _check_output(out: NVFP4Array, x: NDArray[Any], shape: tuple[int, ...], axis: int) -> None:
@@ -168,25 +186,6 @@ def _check_output(out: NVFP4Array, x: NDArray[Any], shape: tuple[int, ...], axis
         raise ValueError(msg)
     inputs.as_output(out.codes, x.shape, np.uint8, x)
     inputs.as_output(out.scales, shape, np.uint8, x)
-
-
-def _global(
-    amax: Any, g: Any, of_tensor: np.float32 | None, policy: NVFP4Policy
-) -> kernels.Globals:
-    if g is not None:
-        if amax is not None:
-            msg = "give either global_amax or global_scale, which follows from it, not both"
-            raise ValueError(msg)
-        if policy.levels is choice.Levels.ONE and as_multiplier(g, "global_scale") != 1:
-            msg = (
-                "global_scale is given, but the policy has levels=single-level, which has none; "
-                "leave it out or choose levels=two-level"
-            )
-            raise ValueError(msg)
-        return kernels.from_global_scale(as_multiplier(g, "global_scale"), policy)
-    if amax is None:
-        return kernels.global_scales(np.float32(0 if of_tensor is None else of_tensor), policy)
-    return kernels.global_scales(as_multiplier(amax, "global_amax"), policy)
 
 
 def dequantize(
@@ -202,7 +201,8 @@ def dequantize(
     Parameters
     ----------
     codes, scales, global_scale, axis
-        As for `NVFP4Array`.
+        As for `NVFP4Array`. Without `global_scale` the values are those of codes and block scales
+        alone: of a recipe with two levels they are 1 / g times too large.
     policy : NVFP4Policy or str, optional
         Uses ``decode_order`` and ``scale_sign``; default ``"te-1d"``.
     out : float32 array, optional
@@ -245,9 +245,10 @@ def encode_with_scales(
     x : array_like of float32, float16, bfloat16 or float64
     scales : array of uint8
         UE4M3 codes, shaped as `NVFP4Array` wants them.
-    global_scale, global_amax : float32, optional
-        One of the two; default a multiplier of 1. Recipes that start from S, the reciprocal of the
-        multiplier, are bit-exact only from `global_amax`.
+    global_scale, global_amax : float, optional
+        One of the two, as for `quantize`. Default a multiplier of 1, which means no scale of the
+        tensor, under policies with two levels too. Recipes that start from S, the reciprocal of
+        the multiplier, are bit-exact only from `global_amax`.
     random
         As for `quantize`.
 
@@ -276,7 +277,7 @@ def encode_with_scales(
         msg = f"scales have shape {given.shape}; expected {expected}"
         raise ValueError(msg)
     g = 1.0 if global_scale is None and global_amax is None else global_scale
-    of = _global(global_amax, g, None, chosen)
+    of = tensor_scales(global_amax, g, None, chosen)
     drawn = random_rows(random, array.shape, where, chosen)
     rows = as_rows(array, where)
     codes = kernels.encode(rows, as_rows(given, where, 1).reshape(-1), of, chosen, drawn)
@@ -315,7 +316,7 @@ def global_scales_of(amax: Any, policy: NVFP4Policy | str | None = None) -> kern
     >>> float(found.encode), float(found.decode)
     (448.0, 0.0022321429569274187)
     """
-    return kernels.global_scales(as_multiplier(amax, "amax"), get_policy(policy))
+    return kernels.global_scales(as_amax(amax, "amax"), get_policy(policy))
 
 
 def global_scale_of(amax: Any, policy: NVFP4Policy | str | None = None) -> np.float32:
@@ -343,15 +344,16 @@ def block_scales(
     Parameters
     ----------
     amax : array_like of float32
-    global_scale, global_amax : float32, optional
-        As for `encode_with_scales`.
+        0 or more; or NaN, of which the policy decides.
+    global_scale, global_amax : float, optional
+        As for `encode_with_scales`: without either there is no scale of the tensor.
     four : bool
         Under ``target="four-over-six"``: the candidate that maps to 4.
 
     Raises
     ------
     TypeError, ValueError
-        If a dtype or a name does not fit.
+        If a dtype or a name does not fit, or an amax is negative.
 
     Examples
     --------
@@ -363,7 +365,11 @@ def block_scales(
     if four and chosen.target is not choice.Target.FOUR_OVER_SIX:
         msg = f"four=True needs target=four-over-six, and the policy has target={chosen.target}"
         raise ValueError(msg)
-    b = np.abs(_as_float32(amax, chosen))
+    b = _as_float32(amax, chosen)
+    if (b < 0).any():
+        msg = f"amax has the negative number {b.min()}: pass the largest magnitudes of the blocks"
+        raise ValueError(msg)
+    b = np.abs(b)  # that of -0
     g = 1.0 if global_scale is None and global_amax is None else global_scale
-    of = _global(global_amax, g, None, chosen)
+    of = tensor_scales(global_amax, g, None, chosen)
     return kernels.scale_codes(b.reshape(-1), of, chosen, is_four=four).reshape(b.shape)

@@ -78,7 +78,9 @@ class BDRNan(StrEnum):
     """What a NaN does."""
 
     NAN_SCALE = "nan-scale"
-    """The block gets the NaN scale: all of its elements are NaN."""
+    """All that share its scale become NaN, with the NaN scale: the block, or the whole tensor
+    where there is one scale, as in scaled FP8, whose element codes of NaN and infinity stay
+    unused."""
     ZERO = "zero"
     """It counts as +0."""
     MAX = "max"
@@ -89,7 +91,9 @@ class BDRInf(StrEnum):
     """What an infinity does."""
 
     NAN_SCALE = "nan-scale"
-    """The block gets the NaN scale: all of its elements are NaN."""
+    """All that share its scale become NaN, with the NaN scale: the block, or the whole tensor
+    where there is one scale, as in scaled FP8, whose element codes of NaN and infinity stay
+    unused."""
     CLAMP = "clamp"
     """It becomes the largest element of its sign; scale and shift do not see it."""
     ZERO = "zero"

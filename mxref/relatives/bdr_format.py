@@ -53,6 +53,7 @@ class Element(StrEnum):
 
 _MAX_M = 7  # a code fits a byte
 _MAX_D1 = 8
+_MAX_K1 = 1 << 24  # a last block that is not full is padded in memory
 _MAX_SHIFT_BITS = 5  # shifts up to 31, as E5M2 has them
 _MAX_SUBSCALE_BITS = 8
 _FLOAT32_BITS = 32
@@ -279,6 +280,8 @@ def _problem(fmt: BDRFormat) -> str | None:
         return f"m={fmt.m}: an element has 1 to {_MAX_M} magnitude bits here"
     if fmt.k1 is not None and fmt.k1 < 1:
         return f"k1={fmt.k1}: a block has one element or more"
+    if fmt.k1 is not None and fmt.k1 > _MAX_K1:
+        return f"k1={fmt.k1}: a block has at most {_MAX_K1} elements here (2**24)"
     return _scale_problem(fmt) or _subscale_problem(fmt) or _element_problem(fmt)
 
 

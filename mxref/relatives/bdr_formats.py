@@ -133,7 +133,7 @@ def _parsed(text: str) -> BDRFormat:
         raise ValueError(unknown_name("BDR format", text, [*BDR_FORMATS, _FREE]))
     if not colon and name != _FREE:
         return BDR_FORMATS[name]
-    given = dict(_pair(text, part) for part in rest.split(",") if part.strip())
+    given = _pairs(text, rest)
     if name == _FREE:
         if missing := [key for key in ("m", "k1") if key not in given]:
             example = "bdr:m=5,k1=16,k2=4,d2=2"
@@ -142,6 +142,16 @@ def _parsed(text: str) -> BDRFormat:
     known = BDR_FORMATS[name]
     fields = {key: getattr(known, key) for key in known.__dataclass_fields__}
     return BDRFormat(**{**fields, **given})
+
+
+def _pairs(text: str, rest: str) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for part in filter(str.strip, rest.split(",")):
+        key, value = _pair(text, part)
+        if key in given:
+            raise ValueError(f"{text!r} gives {key} twice: leave one out")
+        given[key] = value
+    return given
 
 
 def _pair(text: str, part: str) -> tuple[str, Any]:

@@ -63,7 +63,7 @@ class BDRPolicy(Choices):
     nan: choice.BDRNan = choose(
         _POINT,
         choice.BDRNan.NAN_SCALE,
-        "a NaN must not turn into finite numbers, and no element has a code for it",
+        "a NaN must not turn into finite numbers, and no integer element has a code for it",
     )
     inf: choice.BDRInf = choose(
         _POINT,

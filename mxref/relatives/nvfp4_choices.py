@@ -161,7 +161,8 @@ class ScaleOverflow(StrEnum):
     SATURATE = "saturate"
     """448, for infinity too (PTX satfinite, and whoever clamps first)."""
     NAN = "nan"
-    """0x7F, once it rounds beyond 448, as E4M3 without saturation has it (fouroversix)."""
+    """0x7F, once it rounds beyond 448, as E4M3 without saturation has it (fouroversix on a torch
+    whose cast does not saturate [unverified])."""
 
 
 class ScaleSign(StrEnum):

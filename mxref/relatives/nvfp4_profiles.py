@@ -103,21 +103,29 @@ def _fouroversix(name: str, title: str, changes: Mapping[str, str]) -> NVFP4Prof
     everywhere = {
         "global_cap": "none",
         "scale_order": "divided",
-        "scale_overflow": "nan",
         "factor_cap": "none",
         "zero_scale": "zero",
         "neg_zero": "drop-input",
         "amax_nan": "propagate",
-        "decode_order": "scale-first",
     }
     return _profile(
         name,
         title,
         {_46: everywhere, _46_UTILS: changes},
-        "read at dadfad6 (April 2026); the PyTorch backend",
+        "measured on fouroversix 1.0.5, its PyTorch backend, torch 2.13.0; at dadfad6 (April 2026) "
+        "outside this repository",
         (
+            (
+                "An element that is 7 or more of its unit becomes 8, which the choice between four "
+                "and six counts, and whose bits give code 0x8."
+            ),
+            "Under a scale of zero every code is 0, whatever the sign.",
+            "A NaN before rounding, which infinity times zero is too, becomes code 0x3 or 0xB.",
+            "Beside an infinity S is zero, and so is every scale: here S is then 1.",
+            "It decodes from amax, as fl(fl(e * s * amax) / (T * M)), and keeps no multiplier.",
             "PyTorch may add the 16 errors in another order than one after the other.",
             "A tensor of zeros has amax 0 stored, and every value decodes to zero.",
+            _TORCH_NAN,
         ),
     )
 
@@ -195,6 +203,7 @@ _TABLE = (
         {**_SELECTS_FOUR, "selection": "abs-max"},
     ),
     _fouroversix("fouroversix-static-4", "fouroversix, rule static_4", {"target": "four"}),
+    _fouroversix("fouroversix-static-6", "fouroversix, rule static_6", {}),
     _profile(
         "torchao",
         "torchao, nvfp4_quantize with per_tensor_amax_to_scale",

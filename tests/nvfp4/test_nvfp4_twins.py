@@ -38,6 +38,17 @@ def test_quantize_is_the_definition(policy, kind, seed):
     check(policy, kind, seed)
 
 
+def test_a_zero_under_a_scale_of_zero_stays_zero_under_random_bits():
+    """A block too small for a scale of its own, with zeros in it, beside a large one."""
+    x = np.zeros((2, 16), np.float32)
+    x[0, 0], x[1, :2] = 1.0, 1e-30
+    for rule in ("arithmetic", "zero"):
+        policy = f"nvfp4-exact:rounding=stochastic,zero_scale={rule}"
+        q = nvfp4.quantize(x, policy=policy, random=np.full(x.shape, 255, np.uint8))
+        assert q.scales[1, 0] == 0
+        assert q.codes[1].tolist() == [7 * (rule == "arithmetic")] * 2 + [0] * 14
+
+
 @pytest.mark.slow
 @settings(max_examples=1000, deadline=None)
 @given(policies(geometry="1d"), st.sampled_from(KINDS), SEEDS)
