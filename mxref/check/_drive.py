@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import ml_dtypes
 import numpy as np
@@ -232,7 +232,8 @@ class Drive:
 
     def _stream(self, report: Report, core: _Trial, level: str) -> Report:
         """Go on with chunks of new inputs until one of them is not as the policy found has it."""
-        policy = report.policy or self.asked or get_policy(None)
+        found = cast("Policy | None", report.policy)
+        policy = found or self.asked or get_policy(None)
         total, parts = chunks(self.fmt, self.op, level, INPUT_DTYPES[self.input_dtype])
         more = 0
         for number, inputs in enumerate(parts):

@@ -20,7 +20,7 @@ from mxref.formats import BlockFormat, ElementFormat, ScaleFormat, scalar_format
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["GuardedKernel", "RefusalError", "signature"]
+__all__ = ["GuardedKernel", "RefusalError", "read_codes", "read_values", "signature"]
 
 Arrays = tuple["NDArray[Any]", ...]
 
@@ -88,14 +88,14 @@ class GuardedKernel:
         if result is None:
             raise TargetError(f"the target returned None; expected {self.caller.signature}")
         if self.op in ("decode", "dequantize"):
-            return (_values(as_numpy(result, "values"), shape),)
+            return (read_values(as_numpy(result, "values"), shape),)
         if not isinstance(self.fmt, BlockFormat):
-            return (_codes(as_numpy(result, "codes"), shape, self.fmt, "codes"),)
+            return (read_codes(as_numpy(result, "codes"), shape, self.fmt, "codes"),)
         codes, scales = _pair(result)
         _require_order(codes, scales, shape)
-        read = _codes(codes, shape, self.fmt.element, "codes")
+        read = read_codes(codes, shape, self.fmt.element, "codes")
         column = scales[:, None] if scales.ndim == 1 else scales
-        return read, _codes(column, (shape[0], 1), self.fmt.scale, "scales")
+        return read, read_codes(column, (shape[0], 1), self.fmt.scale, "scales")
 
 
 def _pair(result: Any) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -115,7 +115,8 @@ def _require_order(codes: NDArray[Any], scales: NDArray[Any], shape: tuple[int, 
         raise TargetError("harness mis-wired: got (scales, codes); return (codes, scales)")
 
 
-def _values(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
+def read_values(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return decoded values of an expected shape; refuse another type or shape."""
     if array.dtype != np.float32:
         raise TargetError(
             f"harness mis-wired: the values have dtype {array.dtype}, expected float32"
@@ -125,10 +126,10 @@ def _values(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.ascontiguousarray(array).astype(np.float32, copy=False)
 
 
-def _codes(
+def read_codes(
     array: NDArray[Any], shape: tuple[int, ...], fmt: ElementFormat | ScaleFormat, what: str
 ) -> NDArray[np.uint8]:
-    """Return codes as uint8, in one byte each."""
+    """Return codes as uint8, in one byte each; refuse what is no code of the format."""
     array = _raw(array, fmt, what)
     _require_shape(array, shape, what, fmt.bits)
     low, high = (int(array.min()), int(array.max())) if array.size else (0, 0)

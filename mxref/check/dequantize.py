@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mxref import _inputs as inputs
 from mxref._foreign import as_numpy
+from mxref._policy_base import Choices
 from mxref.check._compare import Comparison, add_lanes, same_bits
 from mxref.check._constant import FEWEST, constant_place, is_varied
 from mxref.check._decoding import (
@@ -19,6 +20,7 @@ from mxref.check._decoding import (
     search_decoders,
     value_differences,
 )
+from mxref.check._families import dequantize_relative
 from mxref.check._findings import changes, choice_finding, fault_finding
 from mxref.check._problem import Piece, Problem, spread
 from mxref.check._stage import least_share, others, share, worth_saying
@@ -31,6 +33,7 @@ from mxref.check.report import Finding, Mismatches, Report, Verdict, Witness
 from mxref.faults.encoder import Bools
 from mxref.formats import BlockFormat, block_format
 from mxref.policy import Policy, get_policy
+from mxref.relatives import arguments_of, family_of
 
 __all__ = ["as_values", "dequantize", "judge_values", "pins_nan_bits"]
 
@@ -39,25 +42,27 @@ _FEW = 64  # blocks
 _FIELDS = ("decode_overflow", "decode_nan", "decode_subnormal")
 
 
-def dequantize(
+def dequantize(  # noqa: PLR0913  # what three families take
     codes: ArrayLike,
     scales: ArrayLike,
     y: ArrayLike,
     format: str | BlockFormat,  # noqa: A002
     axis: int = -1,
-    policy: Policy | str | None = None,
+    policy: Choices | str | None = None,
     *,
     block_size: int | None = None,
+    global_scale: float | np.floating[Any] | None = None,
+    subscales: ArrayLike | None = None,
 ) -> Report:
     """Judge the values to which somebody decoded blocks, and name what is wrong.
 
     Parameters
     ----------
-    codes, scales, format, axis, block_size
+    codes, scales, format, axis, block_size, global_scale, subscales
         As for `mxref.check.quantize`.
     y : array of float32
         The decoded values, in the shape of `codes`.
-    policy : Policy or str, optional
+    policy : Policy, NVFP4Policy, BDRPolicy or str, optional
         What the decoder claims; default: find out. Which NaN it gives counts only if the policy
         asks for another than ``ocp`` does, or names ``decode_nan``.
 
@@ -84,6 +89,12 @@ def dequantize(
     >>> report.verdict, report.findings[0].id
     (<Verdict.DEFECT: 'defect'>, 'D9')
     """
+    if family_of(format) != "mx":
+        more = arguments_of(
+            format, block_size=block_size, global_scale=global_scale, subscales=subscales
+        )
+        return dequantize_relative(codes, scales, y, format, axis, policy, more)
+    arguments_of(format, global_scale=global_scale, subscales=subscales)
     fmt = block_format(format, block_size)
     given = inputs.as_codes(codes, fmt.element.name)
     shared = inputs.as_codes(scales, fmt.scale.name, "scales")
@@ -121,7 +132,7 @@ def as_values(y: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return values.astype(np.float32, copy=False)
 
 
-def pins_nan_bits(policy: Policy | str | None) -> bool:
+def pins_nan_bits(policy: Choices | str | None) -> bool:
     """Whether a caller asked for a particular NaN."""
     if policy is None:
         return False
@@ -130,7 +141,7 @@ def pins_nan_bits(policy: Policy | str | None) -> bool:
     return get_policy(policy).decode_nan != Policy().decode_nan
 
 
-def judge_values(op: str, problem: Problem, target: Target, policy: Policy | str | None) -> Report:
+def judge_values(op: str, problem: Problem, target: Target, policy: Choices | str | None) -> Report:
     """Judge decoded values; what all decoders share."""
     asked = None if policy is None else get_policy(policy)
     base = asked if asked is not None else get_policy(None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from mxref._policy_base import Choices
 from mxref._suggest import unknown_name
 from mxref.check._call import Caller
 from mxref.check._drive import INPUT_DTYPES, Drive
@@ -15,6 +16,9 @@ from mxref.check.target import OPS, TargetError
 from mxref.faults.legal import require_judgeable
 from mxref.formats import BlockFormat, ElementFormat, ScaleFormat, block_format, scalar_format
 from mxref.policy import Policy, get_policy
+from mxref.relatives import family_of
+from mxref.relatives.bdr_format import BDRFormat
+from mxref.relatives.nvfp4_format import NVFP4Format
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,9 +39,9 @@ Fmt = BlockFormat | ElementFormat | ScaleFormat
 
 def kernel(  # noqa: PLR0913  # options of a test bench, by keyword
     fn: Callable[..., Any],
-    format: str | Fmt,  # noqa: A002
+    format: str | Fmt | NVFP4Format | BDRFormat,  # noqa: A002
     op: str = "quantize",
-    policy: Policy | str | None = None,
+    policy: Choices | str | None = None,
     level: str = "core",
     *,
     input_dtype: str = "float32",
@@ -53,7 +57,9 @@ def kernel(  # noqa: PLR0913  # options of a test bench, by keyword
     fn : callable
         The kernel. It is called on fresh, contiguous arrays:
 
-        - ``quantize``: float32 (n, k) to codes (n, k) and scale codes (n, 1) or (n,)
+        - ``quantize``: float32 (n, k) to codes (n, k) and scale codes (n, 1) or (n,); for NVFP4
+          float32 (n, 64) to codes, scale codes (n, 4) and the global scale, a tensor a call; for
+          BDR formats with a second level also sub-scales (n, k1 / k2)
         - ``dequantize``: codes (n, k) and scale codes (n, 1) to float32 (n, k)
         - ``encode``: float32 (n,) to codes (n,)
         - ``decode``: codes (n,) to float32 (n,)
@@ -124,6 +130,9 @@ def kernel(  # noqa: PLR0913  # options of a test bench, by keyword
         raise TypeError(
             f"{', '.join(layout)}: only operations on tensors take it, and {op} is none"
         )
+    if family_of(format) != "mx":
+        fn = _adapted(fn, arrays)
+        return _drive_relative(fn, format, op, policy, level, input_dtype, timeout, progress)
     asked = None if policy is None else get_policy(policy)
     if asked is not None and op in ("quantize", "encode", "quantize_tensor"):
         require_judgeable(asked)
@@ -140,6 +149,33 @@ def kernel(  # noqa: PLR0913  # options of a test bench, by keyword
         return troubled(op, name, asked, Trouble(error.kind, f"{error}."))
 
 
+def _drive_relative(  # those of `kernel`
+    fn: Callable[..., Any],
+    format: Any,  # noqa: A002
+    op: str,
+    policy: Any,
+    level: str,
+    input_dtype: str,
+    timeout: float | None,
+    progress: Callable[[int, int], None] | None,
+) -> Report:
+    """Drive a kernel of NVFP4 or of a BDR format."""
+    if op not in ("quantize", "dequantize"):
+        raise ValueError(
+            f"op={op!r} is for MX formats; kernels of {getattr(format, 'name', format)} are driven "
+            "as 'quantize' or 'dequantize'"
+        )
+    if family_of(format) == "nvfp4":
+        from mxref.check import nvfp4
+
+        return nvfp4.drive(
+            fn, op, policy, level, input_dtype=input_dtype, timeout=timeout, progress=progress
+        )
+    from mxref.check import bdr
+
+    return bdr.drive(fn, format, op, policy, level, input_dtype=input_dtype, timeout=timeout)
+
+
 def troubled(op: str, name: str, asked: Policy | None, trouble: Trouble) -> Report:
     """Return the report of a target about which nothing can be said, and why."""
     nothing = Mismatches(0, 0, 0, 0)
@@ -154,7 +190,7 @@ def _by_name(fn: object) -> str:
     return "; a target by its name is for `mxref conform`, or for mxref.check.identify"
 
 
-def _format(given: str | Fmt, op: str) -> tuple[str, tuple[Any, ...]]:
+def _format(given: Any, op: str) -> tuple[str, tuple[Any, ...]]:
     """Return the name of a format, and what it stands for: two block formats for a product."""
     if op in _PRODUCTS:
         first, _, second = str(getattr(given, "name", given)).partition("-")

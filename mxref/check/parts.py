@@ -98,7 +98,7 @@ class Witness:
     Attributes
     ----------
     index : tuple of int
-        Logical coordinates: of the element, or for a scale of the block.
+        Logical coordinates: of the element, or for a scale of the block; none for that of a tensor.
     stage : str
         ``"scale"``, ``"element"`` or ``"value"``.
     input_bits, input_value, scale_code, got_bits, got_value, expected_bits, expected_value
@@ -119,6 +119,8 @@ class Witness:
     def __str__(self) -> str:
         """Return one readable line."""
         where = "[" + ", ".join(str(i) for i in self.index) + "]"
+        if self.stage == "scale" and not self.index:
+            where = "tensor"  # a scale that all of it shares
         given = {"scale": "amax ", "value": "code "}.get(self.stage, "")
         source = f"{given}{_pair(self.input_value, self.input_bits)}"
         scale = f" under scale {self.scale_code}" if self.scale_code else ""

@@ -10,10 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from mxref import _inputs as inputs
 from mxref import arrays
+from mxref._policy_base import Choices
 from mxref.check._compare import Comparison, agrees, compare, without_refusals
 from mxref.check._constant import FEWEST, constant_place, is_varied
 from mxref.check._element_stage import judge_elements
 from mxref.check._elements import encode_given
+from mxref.check._families import quantize_relative
 from mxref.check._findings import SCALE_FIELDS, choice_finding
 from mxref.check._joint import legal_policy
 from mxref.check._problem import Problem, spread
@@ -29,6 +31,7 @@ from mxref.faults.legal import require_judgeable
 from mxref.formats import BlockFormat, block_format
 from mxref.policy import Policy, get_policy
 from mxref.profiles import PROFILES, Profile
+from mxref.relatives import arguments_of, family_of
 
 __all__ = ["judge", "quantize"]
 
@@ -40,15 +43,18 @@ _FEW = 64  # blocks
 _LOOKED_AT = 1 << 20  # elements that are looked at together
 
 
-def quantize(
+def quantize(  # noqa: PLR0913  # what three families take
     x: ArrayLike,
     codes: ArrayLike,
     scales: ArrayLike,
     format: str | BlockFormat,  # noqa: A002
     axis: int = -1,
-    policy: Policy | str | None = None,
+    policy: Choices | str | None = None,
     *,
     block_size: int | None = None,
+    global_scale: float | np.floating[Any] | None = None,
+    global_amax: float | np.floating[Any] | None = None,
+    subscales: ArrayLike | None = None,
 ) -> Report:
     """Judge what a quantizer made of an array, and name what is wrong.
 
@@ -63,14 +69,24 @@ def quantize(
     codes : array of uint8 (or of the element's ml_dtypes type)
         Element codes, one in each byte, in the shape of `x`.
     scales : array of uint8 (or float8_e8m0fnu)
-        Scale codes: the shape of `x` with the length of `axis` divided by the block size.
+        Scale codes: the shape of `x` with the length of `axis` divided by the block size. For
+        NVFP4 they are UE4M3; some BDR formats have float32 scales.
     format : str or BlockFormat
+        An MX format, ``"nvfp4"`` or a BDR format.
     axis : int
         Blocked axis.
-    policy : Policy or str, optional
-        What the quantizer claims; default: find out, starting from ``"ocp"``.
+    policy : Policy, NVFP4Policy, BDRPolicy or str, optional
+        What the quantizer claims, in the terms of the family; default: find out, starting from
+        ``"ocp"``, ``"te-1d"`` or ``"bdr-paper"``.
     block_size : int, optional
-        Block length; default 32.
+        Block length of an MX format; default 32.
+    global_scale : float, optional
+        NVFP4: the number that decoding multiplies by, rounded to float32. It is required there,
+        unless the policy has block scales alone; 1 says that there is no scale of the tensor.
+    global_amax : float, optional
+        NVFP4: the amax that the scale of the tensor was computed from; default that of `x`.
+    subscales : array of uint8, optional
+        BDR: what each sub-block shares, where the format has a second level.
 
     Returns
     -------
@@ -97,6 +113,16 @@ def quantize(
     >>> report.verdict, report.findings[0].id, report.policy.name
     (<Verdict.CONFORMS_AS: 'conforms-as'>, 'E1', 'ocp:rounding=nearest-away')
     """
+    if family_of(format) != "mx":
+        given = arguments_of(
+            format,
+            block_size=block_size,
+            global_scale=global_scale,
+            global_amax=global_amax,
+            subscales=subscales,
+        )
+        return quantize_relative(x, codes, scales, format, axis, policy, given)
+    arguments_of(format, global_scale=global_scale, global_amax=global_amax, subscales=subscales)
     problem = _problem(x, codes, scales, block_format(format, block_size), axis)
     asked = None if policy is None else get_policy(policy)
     return judge("quantize", problem, asked)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mxref._policy_base import Choices
 from mxref.check.parts import (
     Distances,
     Finding,
@@ -17,7 +18,6 @@ from mxref.check.parts import (
     Verdict,
     Witness,
 )
-from mxref.policy import Policy
 
 __all__ = ["DefectError", "Finding", "Mismatches", "Report", "Verdict", "Witness"]
 
@@ -36,9 +36,9 @@ class Report:
         What was checked.
     verdict : Verdict
         The outcome.
-    policy : Policy or None
+    policy : Policy, NVFP4Policy, BDRPolicy or None
         The policy that reproduces every bit; None if there is none.
-    asked : Policy or None
+    asked : Policy, NVFP4Policy, BDRPolicy or None
         The policy that the caller asked for.
     findings : tuple of Finding
         Causes, the most telling first.
@@ -66,8 +66,8 @@ class Report:
     op: str
     format: str
     verdict: Verdict
-    policy: Policy | None
-    asked: Policy | None
+    policy: Choices | None
+    asked: Choices | None
     findings: tuple[Finding, ...]
     mismatches: Mismatches
     notes: tuple[str, ...] = ()

@@ -16,6 +16,7 @@ from mxref.faults.encoder import Encoder
 from mxref.faults.equivalent import REASONS, reason_for
 from mxref.faults.implementations import Implementation, correct, implementations
 from mxref.faults.layout import LayoutModel, layout_models
+from mxref.faults.nvfp4_fault import NVFP4Fault
 from mxref.faults.scale import ScaleModel, Selector
 from mxref.faults.scale_models import scale_models
 from mxref.faults.stats import BlockStats, block_stats
@@ -35,6 +36,7 @@ __all__ = [
     "Fault",
     "Implementation",
     "LayoutModel",
+    "NVFP4Fault",
     "Quantizer",
     "ScaleModel",
     "Selector",

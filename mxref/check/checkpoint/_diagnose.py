@@ -14,6 +14,7 @@ from mxref.check.checkpoint._stats import block_length
 from mxref.check.parts import Finding, Place, Verdict
 from mxref.check.report import Report
 from mxref.formats import block_format
+from mxref.policy import Policy
 
 __all__ = ["Case", "Diagnosis", "diagnose"]
 
@@ -79,12 +80,12 @@ def diagnose(case: Case) -> Diagnosis:
         other = _explained(evidence, pair, None)
         if other is not None and other.verdict is not Verdict.UNEXPLAINED:
             report = other
-    if report.verdict is Verdict.CONFORMS_AS and report.policy is not None:
+    if report.verdict is Verdict.CONFORMS_AS and isinstance(report.policy, Policy):
         other = _explained(evidence, pair, None)  # seen from ocp it may be less of a change
         if (
             other is not None
             and other.verdict is Verdict.CONFORMS_AS
-            and other.policy is not None
+            and isinstance(other.policy, Policy)
             and len(other.policy.name) < len(report.policy.name)
         ):
             return Diagnosis(candidate_of(other.policy, fmt))

@@ -200,11 +200,29 @@ def explain(stage: Stage, base: Choices, tiers: Iterable[Tier]) -> Answer:
         if proven:
             break
     if proven:
+        proven = [_legal(stage, hypothesis) for hypothesis in proven]
         return _described(stage, base, proven[0], proven, (count, bad))
     best = _least(stage, [h for _, h in ranked[:_KEPT]], sample)
     answer = _described(stage, base, best, [], (count, bad))
     answer.findings += _candidates(stage, base, best, [h for _, h in ranked], sample)
     return answer
+
+
+def _legal(stage: Stage, hypothesis: Hypothesis) -> Hypothesis:
+    """Turn faults into choices where each of them is one, and the policy made so fits as well."""
+    changes: dict[str, str] = {}
+    for fault in hypothesis.faults:
+        legal = getattr(fault, "legal_change", None)
+        if not legal:
+            return hypothesis
+        changes |= legal
+    if not changes:
+        return hypothesis
+    try:
+        made = Hypothesis(hypothesis.policy.replace(**changes))
+    except ValueError:  # a choice of another kind of policy
+        return hypothesis
+    return hypothesis if len(_first_miss(stage, made)) else made
 
 
 def explain_as(

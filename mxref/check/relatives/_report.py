@@ -120,6 +120,9 @@ def _policy(
         return base
     if known:
         return known[0][1]
+    best = [a.best.policy for a in answers]
+    if all(policy == best[0] for policy in best):  # of fields that belong to no stage as well
+        return best[0]
     found = base
     for answer in answers:
         changes = answer.best.policy.diff(base)

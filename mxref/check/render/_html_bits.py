@@ -51,6 +51,8 @@ def _place(shown: Witness) -> str:
     index = ", ".join(str(i) for i in shown.index)
     what = {"scale": "Scale of block"}.get(shown.stage, shown.stage.capitalize())
     given = "" if shown.input_bits or not shown.input_value else f": {shown.input_value}"
+    if shown.stage == "scale" and not shown.index:
+        return f"Scale of the tensor{given}"
     return f"{what} [{index}]{given}"
 
 

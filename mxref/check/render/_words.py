@@ -7,6 +7,7 @@ import unicodedata
 from mxref.check.parts import Finding, Verdict
 from mxref.check.render.run import Entry, Run
 from mxref.check.report import Report
+from mxref.relatives.bdr_formats import BDR_FORMATS
 
 __all__ = [
     "answer",
@@ -118,7 +119,22 @@ def _against(report: Report) -> str:
     """Return what the data were compared with."""
     if report.asked is not None:
         return str(report.asked)
-    return "ocp:rounding=stochastic-a" if report.op == "encode_stochastic" else "ocp"
+    if report.op == "encode_stochastic":
+        return "ocp:rounding=stochastic-a"
+    return _default_of(report.format)
+
+
+def _default_of(name: str) -> str:
+    """Return the policy that a format is judged by where nobody asks for another."""
+    if name in ("nvfp4", "ue4m3"):
+        from mxref.relatives.nvfp4_policy import NVFP4Policy
+
+        return NVFP4Policy.BASE
+    if name in BDR_FORMATS:
+        from mxref.relatives.bdr_policy import BDRPolicy
+
+        return BDRPolicy.BASE
+    return "ocp"
 
 
 def counts(report: Report) -> str:

@@ -16,6 +16,8 @@ _SIGN, _EXPONENT, _MANTISSA = "sign", "exponent", "mantissa"
 _FLOATS = {"float64": (11, 52), "float32": (8, 23), "float16": (5, 10), "bfloat16": (8, 7)}
 _BY_WIDTH = {64: ("float64",), 32: ("float32",), 16: ("float16", "bfloat16")}
 _E8M0 = "e8m0"
+_UE4M3 = "ue4m3"
+_WITH_MANTISSA = {"nvfp4": ("e2m1", _UE4M3)}  # relatives of MX: their elements, their scales
 _WIDEST_CODE = 8
 
 
@@ -103,6 +105,8 @@ def fields(code: int, format: str) -> tuple[Field, ...]:  # noqa: A002
 def _layout(name: str) -> tuple[tuple[str, int], ...]:
     if name == _E8M0:
         return ((_EXPONENT, 8),)
+    if name == _UE4M3:  # bit 7 is no sign: it is to be zero
+        return ((_SIGN, 1), (_EXPONENT, 4), (_MANTISSA, 3))
     if name in _FLOATS:
         exponent, mantissa = _FLOATS[name]
         return ((_SIGN, 1), (_EXPONENT, exponent), (_MANTISSA, mantissa))
@@ -130,15 +134,15 @@ def bit_rows(witness: Witness, format: str) -> tuple[BitRow, ...]:  # noqa: A002
     got       0|10|1                              e2m1
     expected  0|10|0                              e2m1
     """
-    return tuple(_rows(witness, _narrow(format)))
+    return tuple(_rows(witness, *_narrow(format)))
 
 
-def _rows(witness: Witness, narrow: str) -> Iterator[BitRow]:
-    target = _E8M0 if witness.stage == "scale" else narrow
+def _rows(witness: Witness, narrow: str, shared: str) -> Iterator[BitRow]:
+    target = shared if witness.stage == "scale" else narrow
     code, _, value = (witness.scale_code or "").partition(" ")
     given = (
         ("input", narrow, witness.input_bits, witness.input_value),
-        ("scale", _E8M0, code, value.strip("()")),
+        ("scale", shared, code, value.strip("()")),
         ("got", target, witness.got_bits, witness.got_value),
         ("expected", target, witness.expected_bits, witness.expected_value),
     )
@@ -186,11 +190,13 @@ def _same(one: float, printed: float) -> bool:
     return one == printed or math.isclose(one, printed, rel_tol=1e-3)
 
 
-def _narrow(name: str) -> str:
-    """The element or scale format of a report; empty where it is not known."""
-    if name == _E8M0 or name in ELEMENT_FORMATS:
-        return name
+def _narrow(name: str) -> tuple[str, str]:
+    """The element or scale format of a report, empty where it is not known; and that of scales."""
+    if name in (_E8M0, _UE4M3) or name in ELEMENT_FORMATS:
+        return name, _UE4M3 if name == _UE4M3 else _E8M0
+    if name in _WITH_MANTISSA:
+        return _WITH_MANTISSA[name]
     try:
-        return block_format(name).element.name
+        return block_format(name).element.name, _E8M0
     except ValueError:
-        return ""
+        return "", _E8M0

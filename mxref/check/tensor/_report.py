@@ -211,7 +211,7 @@ def _one_policy(
     """Hold each inferred policy against all tensors: they are from one implementation."""
     policies = dict.fromkeys(r.policy for r in reports if r.verdict is Verdict.CONFORMS_AS)
     for policy in policies:
-        if policy is None:
+        if not isinstance(policy, Policy):
             continue
         sub = replace(task, asked=policy)
         again = [sub.judge(t, *t.taken(task.declared), t.stored.axis) for t in trials]
