@@ -23,9 +23,11 @@ __version__ = "0.1.0"
 __all__ = [
     "MXArray",
     "Policy",
+    "bdr",
     "block_format",
     "check",
     "clauses",
+    "compare",
     "decode",
     "dequantize",
     "encode",
@@ -36,7 +38,9 @@ __all__ = [
     "interop",
     "layouts",
     "matmul",
+    "nvfp4",
     "policy",
+    "quality",
     "quantize",
     "scalar_format",
     "show",
@@ -47,16 +51,18 @@ _HOME = {
     "MXArray": "mxref.arrays",
     "Policy": "mxref.policy",
     "block_format": "mxref.formats",
+    "compare": "mxref.show.compare",
     "decode": "mxref.arrays",
-    "dequantize": "mxref.arrays",
+    "dequantize": "mxref.conversions",
     "encode": "mxref.arrays",
     "explain": "mxref.show",
     "get_policy": "mxref.policy",
     "matmul": "mxref.matmul",
-    "quantize": "mxref.arrays",
+    "quantize": "mxref.conversions",
     "scalar_format": "mxref.formats",
 }
 _SUBMODULES = {
+    "bdr",
     "check",
     "checkpoints",
     "clauses",
@@ -66,14 +72,17 @@ _SUBMODULES = {
     "interop",
     "layouts",
     "matmul",
+    "nvfp4",
     "policy",
     "profiles",
+    "quality",
     "show",
     "sweep",
     "vectors",
 }
 
 if TYPE_CHECKING:
+    from mxref import bdr as bdr
     from mxref import check as check
     from mxref import checkpoints as checkpoints
     from mxref import clauses as clauses
@@ -82,21 +91,24 @@ if TYPE_CHECKING:
     from mxref import formats as formats
     from mxref import interop as interop
     from mxref import layouts as layouts
+    from mxref import nvfp4 as nvfp4
     from mxref import policy as policy
     from mxref import profiles as profiles
+    from mxref import quality as quality
     from mxref import sweep as sweep
     from mxref import vectors as vectors
     from mxref.arrays import MXArray as MXArray
     from mxref.arrays import decode as decode
-    from mxref.arrays import dequantize as dequantize
     from mxref.arrays import encode as encode
-    from mxref.arrays import quantize as quantize
+    from mxref.conversions import dequantize as dequantize
+    from mxref.conversions import quantize as quantize
     from mxref.formats import block_format as block_format
     from mxref.formats import scalar_format as scalar_format
     from mxref.matmul import matmul as matmul
     from mxref.policy import Policy as Policy
     from mxref.policy import get_policy as get_policy
     from mxref.show.codes import show as show
+    from mxref.show.compare import compare as compare
     from mxref.show.explain import explain as explain
 
 

@@ -6,6 +6,7 @@ arithmetic is in ``mxref.kernels``, its definition in ``mxref.exact``.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -102,7 +103,7 @@ def quantize(  # noqa: PLR0913  # random bits come as two arrays
     fmt = block_format(format, block_size)
     chosen = get_policy(policy)
     if pad:
-        chosen = chosen.replace(block_tail=choice.BlockTail.ZERO_PAD)
+        chosen = _padded(chosen)
     where = inputs.normal_axis(axis, array.shape)
     padded = chosen.block_tail is choice.BlockTail.ZERO_PAD
     shape = inputs.scale_shape(array.shape, where, fmt.block_size, pad=padded)
@@ -120,6 +121,12 @@ def quantize(  # noqa: PLR0913  # random bits come as two arrays
         out._policy = chosen  # noqa: SLF001
         return out
     return MXArray.trusted(codes, scales, fmt, where, chosen)
+
+
+@functools.lru_cache(maxsize=256)
+def _padded(policy: Policy) -> Policy:
+    """The same policy with tails completed by zeros; making one takes as long as a small array."""
+    return policy.replace(block_tail=choice.BlockTail.ZERO_PAD)
 
 
 def _quantize_output(

@@ -117,6 +117,15 @@ _ALIASES: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# The beginnings of names that are no MX formats, and where those formats live.
+_RELATIVES: Mapping[str, str] = MappingProxyType(
+    {
+        "nvfp4": "mxref.nvfp4",
+        **dict.fromkeys(("mx9", "mx6", "mx4", "msfp", "bfp16", "vsq", "bdr"), "mxref.bdr"),
+        **dict.fromkeys(("scaled_int", "scaled_fp8"), "mxref.bdr"),
+    }
+)
+
 
 def _canonical(name: str) -> str:
     lowered = name.strip().lower().replace("-", "_")
@@ -207,14 +216,21 @@ def block_format(name: str | BlockFormat, block_size: int | None = None) -> Bloc
         msg = f"a block format is a name or a BlockFormat, got {type(name).__name__}"
         raise TypeError(msg)
     base, slash, size = name.partition("/")
-    found = BLOCK_FORMATS.get(_canonical(base))
+    canonical = _canonical(base)
+    found = BLOCK_FORMATS.get(canonical)
     if found is None:
-        canonical = _canonical(base)
         for fmt in BLOCK_FORMATS.values():
             if fmt.element.name == canonical:
                 msg = f"{name!r} is an element format; the block format made of it is {fmt.base!r}"
                 raise ValueError(msg)
-        raise ValueError(unknown_name("block format", name, BLOCK_FORMATS))
+        for relative, home in _RELATIVES.items():
+            if canonical.startswith(relative):
+                raise ValueError(
+                    f"{name!r} is no MX format: it has arrays and policies of its own, in {home}; "
+                    "mxref.quantize, mxref.matmul, mxref.compare and mxref.check.quantize take it"
+                )
+        known = [*BLOCK_FORMATS, "nvfp4", "mx9", "mx6", "mx4"]  # the relatives are found elsewhere
+        raise ValueError(unknown_name("block format", name, known))
     if slash:
         if not size.isascii() or not size.isdigit():
             msg = f"the block size behind '/' in {name!r} must be a positive integer"

@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mxref._policy import NAMED, OPEN_POINT_OF, REASONS, Policy
-from mxref._policy_base import policy_of
+from mxref._policy_base import Choices, policy_of
 from mxref.profiles import PROFILES as _PROFILES
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ _SHORT = 2
 NAMED.update({n: p for n, p in PROFILES.items() if n == "ocp" or len(p.diff(Policy())) > _SHORT})
 
 
-def get_policy(policy: Policy | str | None = None) -> Policy:
+def get_policy(policy: Choices | str | None = None) -> Policy:
     """Turn a profile's name, or ``"profile:field=choice,..."``, into a `Policy`.
 
     Parameters

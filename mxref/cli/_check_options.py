@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from mxref.cli._files import INPUT_DTYPES, load_codes
-from mxref.cli._output import console, emit_json, json_option
+from mxref.cli._files import INPUT_DTYPES, load_codes, load_numbers
+from mxref.cli._output import console, emit_json, fail, json_option, one_line_errors
 from mxref.cli._reports import Reports, report_option, write_report
+from mxref.relatives import family_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +26,9 @@ __all__ = [
     "file",
     "finish",
     "input_dtype",
+    "read_relatives",
     "read_scales",
+    "relatives",
     "report_as",
     "scalar",
 ]
@@ -72,8 +75,53 @@ def blocks(function: _F) -> _F:
     return axis(size(function))
 
 
-def read_scales(path: Path) -> NDArray[Any]:
-    """Read scale codes."""
+def relatives(function: _F) -> _F:
+    """Add ``--global-scale`` and ``--subscales``: what NVFP4 and BDR formats have besides."""
+    whole = click.option(
+        "--global-scale",
+        metavar="NUMBER|FILE.npy",
+        help="NVFP4: the number that decoding multiplies by; default 1.",
+    )
+    second = click.option(
+        "--subscales",
+        type=_FILE,
+        metavar="FILE.npy",
+        help="BDR (mx9, mx6, ...): the shift, or integer, of each sub-block.",
+    )
+    return whole(second(function))
+
+
+def read_relatives(global_scale: str | None, subscales: Path | None) -> dict[str, Any]:
+    """Read what `relatives` added, as arguments of a check."""
+    found: dict[str, Any] = {}
+    if global_scale is not None:
+        found["global_scale"] = _number(global_scale)
+    if subscales is not None:
+        found["subscales"] = load_codes(subscales, "sub-scales")
+    return found
+
+
+def _number(text: str) -> float:
+    if text.endswith(".npy"):
+        held = load_numbers(Path(text), None)
+        if held.size != 1:
+            fail(f"{text}: holds {held.size} numbers, but a tensor has one global scale")
+        return float(held.reshape(-1)[0])
+    try:
+        return float.fromhex(text) if text.lower().startswith("0x") else float(text)
+    except ValueError:
+        fail(f"--global-scale {text}: neither a number nor the name of a .npy file")
+
+
+def read_scales(path: Path, format_name: str = "") -> NDArray[Any]:
+    """Read scale codes; or the float32 scales of the BDR formats that have them."""
+    if family_of(format_name) == "bdr":
+        from mxref.relatives.bdr_formats import bdr_format
+
+        with one_line_errors():
+            scale = bdr_format(format_name).scale
+        if scale == "float32":
+            return load_numbers(path, None)
     return load_codes(path, "scale codes")
 
 

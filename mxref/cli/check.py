@@ -32,6 +32,7 @@ def command() -> None:
 @options.file("scales", "Its scale codes.")
 @options.block
 @options.blocks
+@options.relatives
 @options.input_dtype
 @options.common
 def quantize(  # noqa: PLR0913, PLR0917  # one parameter an option
@@ -41,6 +42,8 @@ def quantize(  # noqa: PLR0913, PLR0917  # one parameter an option
     format_name: str,
     axis: int,
     block_size: int | None,
+    global_scale: str | None,
+    subscales: Path | None,
     input_dtype: str | None,
     policy: str | None,
     as_json: bool,  # noqa: FBT001
@@ -48,11 +51,12 @@ def quantize(  # noqa: PLR0913, PLR0917  # one parameter an option
 ) -> None:
     """Judge codes and scales against the array that was quantized."""
     x, c = load_numbers(input, input_dtype), load_codes(codes, "codes")
-    s = options.read_scales(scales)
+    s = options.read_scales(scales, format_name)
+    more = options.read_relatives(global_scale, subscales)
     with one_line_errors():
         from mxref import check
 
-        report = check.quantize(x, c, s, format_name, axis, policy, block_size=block_size)
+        report = check.quantize(x, c, s, format_name, axis, policy, block_size=block_size, **more)
     options.finish(report, codes, reports, as_json=as_json)
 
 
@@ -62,6 +66,7 @@ def quantize(  # noqa: PLR0913, PLR0917  # one parameter an option
 @options.file("output", "What they were decoded to.")
 @options.block
 @options.blocks
+@options.relatives
 @options.common
 def dequantize(  # noqa: PLR0913, PLR0917  # one parameter an option
     codes: Path,
@@ -70,16 +75,19 @@ def dequantize(  # noqa: PLR0913, PLR0917  # one parameter an option
     format_name: str,
     axis: int,
     block_size: int | None,
+    global_scale: str | None,
+    subscales: Path | None,
     policy: str | None,
     as_json: bool,  # noqa: FBT001
     reports: Reports,
 ) -> None:
     """Judge the values that codes and scales were decoded to."""
-    c, s, y = load_codes(codes, "codes"), options.read_scales(scales), load_numbers(output)
+    c, s = load_codes(codes, "codes"), options.read_scales(scales, format_name)
+    y, more = load_numbers(output), options.read_relatives(global_scale, subscales)
     with one_line_errors():
         from mxref import check
 
-        report = check.dequantize(c, s, y, format_name, axis, policy, block_size=block_size)
+        report = check.dequantize(c, s, y, format_name, axis, policy, block_size=block_size, **more)
     options.finish(report, output, reports, as_json=as_json)
 
 

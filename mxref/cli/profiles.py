@@ -7,6 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mxref.cli._output import console, emit_json, json_option, one_line_errors
+from mxref.cli._profiles_text import (
+    print_choices,
+    print_divergences,
+    print_sources,
+    print_wrapped,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,9 +30,14 @@ __all__ = ["command"]
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001
-    """List the policies that have a name: standards, vendors, packages."""
+    """List the policies that have a name: standards, vendors, packages.
+
+    Those of MX formats come first, then those of NVFP4 and of the BDR formats. Where two of these
+    families have a name, it means the MX profile; nvfp4:NAME, bdr:NAME and mx:NAME say which.
+    """
     if ctx.invoked_subcommand is not None:
         return
+    from mxref.cli import _profiles_relatives as relatives
     from mxref.profiles import PROFILES
 
     reference = PROFILES["ocp"].policy
@@ -34,6 +45,7 @@ def command(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001
     if as_json:
         emit_json(
             {name: {k: ours for k, (ours, _) in diff.items()} for name, diff in changes.items()}
+            | relatives.changes()
         )
         return
     from rich.table import Table
@@ -50,9 +62,10 @@ def command(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001
         text.append(f"\n{has}", style="dim")
         table.add_row(name, text, str(len(changes[name])))
     out = console()
+    out.print(Text("OCP MX formats (fields: how many differ from ocp)", style="bold"))
     out.print(table)
+    relatives.print_list(out)
     out.print()
-    out.print("fields: how many choices differ from ocp.")
     out.print("mxref profiles show NAME lists every choice with its source.")
     out.print("mxref profiles diff A B finds the smallest inputs on which two differ.")
 
@@ -73,36 +86,52 @@ def _short(formats: Iterable[str]) -> str:
 @click.argument("name")
 @json_option
 def show(name: str, as_json: bool) -> None:  # noqa: FBT001
-    """Show every choice of a profile, or of ocp:field=choice,..."""
+    """Show every choice of a profile, or of PROFILE:field=choice,...
+
+    nvfp4:NAME, bdr:NAME and mx:NAME say whose profile is meant.
+    """
+    from mxref.cli import _profiles_relatives as relatives
+    from mxref.differences.relatives import family_of, relative
     from mxref.policy import get_policy
     from mxref.profiles import PROFILES
 
     with one_line_errors():
-        policy = get_policy(name)
+        _, plain = family_of(name)
+        found = relative(name)
+        policy = get_policy(plain if found is None else None)
+    if found is not None:
+        if as_json:
+            emit_json(relatives.document(found))
+        else:
+            relatives.print_profile(console(), found)
+        return
     # Two profiles may have the same policy, so the name decides, not the policy.
-    profile = PROFILES.get(name.strip().lower())
+    profile = PROFILES.get(plain.strip().lower())
     if as_json:
         emit_json(_document(policy, profile))
-        return
+    else:
+        _print_profile(console(), policy, profile)
+
+
+def _print_profile(out: Console, policy: Policy, profile: Profile | None) -> None:
     from rich.text import Text
 
-    out = console()
+    from mxref.policy import OPEN_POINT_OF, REASONS, get_policy
+
+    choices = policy.as_dict()
     title = profile.name if profile else policy.name
-    out.print(Text(f"{title}: {len(policy.as_dict())} choices", style="bold"))
+    out.print(Text(f"{title}: {len(choices)} choices", style="bold"))
     if profile is not None:
         out.print(profile.title)
         out.print(f"versions: {profile.versions}")
         out.print(f"operations: {', '.join(profile.operations)}")
         out.print(f"formats: {_short(profile.formats)}")
     if profile is not None and profile.sources:
-        _print_sources(out, policy, profile)
+        print_sources(out, choices, profile.sources)
     if profile is not None and profile.divergences:
-        out.print()
-        out.print(Text("Beyond the policy", style="bold"))
-        for sentence in profile.divergences:
-            _print_wrapped(out, sentence)
+        print_divergences(out, profile.divergences)
     out.print()
-    _print_choices(out, policy)
+    print_choices(out, choices, ("ocp", get_policy("ocp").as_dict()), OPEN_POINT_OF, REASONS)
 
 
 def _document(policy: Policy, profile: Profile | None) -> dict[str, Any]:
@@ -130,61 +159,6 @@ def _document(policy: Policy, profile: Profile | None) -> dict[str, Any]:
         for field, choice in policy.as_dict().items()
     }
     return document
-
-
-def _print_sources(out: Console, policy: Policy, profile: Profile) -> None:
-    """One line for each field; a URL is never broken, so that it can be copied."""
-    from rich.text import Text
-
-    choices = policy.as_dict()
-    out.print()
-    out.print(Text("Sources", style="bold"))
-    for field, source in profile.sources.items():
-        url, _, what = source.partition(" ")
-        out.print(Text.assemble((field, "bold"), " = ", (choices[field], "yellow")))
-        out.print(Text(f"  {url}"), soft_wrap=True)
-        if what:
-            _print_wrapped(out, what, indent="  ")
-
-
-def _print_wrapped(out: Console, text: str, indent: str = "* ") -> None:
-    import textwrap
-
-    from rich.text import Text
-
-    rest = " " * len(indent)
-    wrapped = textwrap.fill(
-        text,
-        out.width,
-        initial_indent=indent,
-        subsequent_indent=rest,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    out.print(Text(wrapped), soft_wrap=True)
-
-
-def _print_choices(out: Console, policy: Policy) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from mxref.policy import OPEN_POINT_OF, REASONS, get_policy
-
-    changed = policy.diff(get_policy("ocp"))
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 1, 0), header_style="bold")
-    table.add_column("choice, at open point", no_wrap=True)
-    table.add_column("reason")
-    for field, choice in policy.as_dict().items():
-        differs = field in changed
-        left = Text.assemble(
-            (field, "bold"), "\n= ", (choice, "yellow" if differs else "cyan"), "\n"
-        )
-        left.append(OPEN_POINT_OF[field], style="dim")
-        reason = REASONS[field]
-        if differs:
-            reason = f"differs from ocp, which takes {changed[field][1]}: {reason}"
-        table.add_row(left, reason)
-    out.print(table)
 
 
 # --- diff ------------------------------------------------------------------------------------
@@ -216,19 +190,27 @@ def diff(
     everything: bool,
     as_json: bool,
 ) -> None:
-    """Find the smallest inputs on which A and B differ: profiles, or ocp:field=choice,...
+    """Find the smallest inputs on which A and B differ: profiles, or PROFILE:field=choice,...
 
     Operations and formats that both have are searched: every threshold of every scale rule in
     every binade of float32, the values and midpoints of the elements, and specials. Each input
     shown is verified by the kernels and by the exact definition. Element codes are compared where
     the scale codes are equal and not NaN.
 
+    Of NVFP4 and BDR profiles, tensors of few numbers are searched: A and B are of one family then.
+    nvfp4:NAME, bdr:NAME and mx:NAME say whose profile is meant.
+
     Exit code 0: no difference found. 1: they differ. 2: could not run.
     """
     from mxref.differences import compare
+    from mxref.differences.relatives import compare_relatives, family_of
 
     with one_line_errors():
-        found = compare(a, b, formats or None, operations or None)
+        (of_a, ours), (of_b, theirs) = family_of(a), family_of(b)
+        if of_a == of_b == "mx":
+            found = compare(ours, theirs, formats or None, operations or None)
+        else:
+            found = compare_relatives(a, b, formats or None, operations or None)
     if as_json:
         emit_json(found.to_dict())
     else:
@@ -242,7 +224,7 @@ def _print_comparison(out: Console, found: Comparison, *, everything: bool) -> N
     width = max(len(found.a.name), len(found.b.name), len("input"))
     labels = [found.a.name.ljust(width), found.b.name.ljust(width)]
     operations = tuple(dict.fromkeys(operation for operation, _ in found.searched))
-    _print_wrapped(
+    print_wrapped(
         out,
         f"{found.a.name} and {found.b.name}: {', '.join(operations)} of {', '.join(found.formats)}",
         indent="",
@@ -262,13 +244,13 @@ def _print_comparison(out: Console, found: Comparison, *, everything: bool) -> N
                 _print_witness(out, found, difference, labels)
             if len(members) > 1 and not everything:
                 others = ", ".join(d.kind for d in members[1:])
-                _print_wrapped(out, f"also (--all shows them): {others}", indent="    ")
+                print_wrapped(out, f"also (--all shows them): {others}", indent="    ")
     out.print()
-    _print_wrapped(out, found.conclusion, indent="")
+    print_wrapped(out, found.conclusion, indent="")
     for side in (found.a, found.b):
         if side.divergences:
             count = len(side.divergences)
-            _print_wrapped(
+            print_wrapped(
                 out,
                 f"{side.name} does {count} {'thing' if count == 1 else 'things'} that no policy "
                 f"says, and that this comparison leaves out: mxref profiles show {side.name}",
@@ -298,4 +280,4 @@ def _print_witness(
     ours, theirs = found.a.policy.as_dict(), found.b.policy.as_dict()
     joint = " together with " if difference.together else " or "
     fields = joint.join(f"{f} ({ours[f]} / {theirs[f]})" for f in difference.fields)
-    _print_wrapped(out, f"because of {fields}", indent=indent)
+    print_wrapped(out, f"because of {fields}", indent=indent)

@@ -15,7 +15,10 @@ from mxref.cli._progress import progress_option
 __all__ = ["command"]
 
 _FILE = click.Path(path_type=Path)
-_OF_ARRAYS = ("codes", "scales", "axis", "block_size", "pad", "input_dtype")
+_OF_ARRAYS = (
+    *("codes", "scales", "subscales", "global_scale"),
+    *("axis", "block_size", "pad", "input_dtype"),
+)
 _OF_CHECKPOINTS = (
     *("layout", "out", "include", "exclude", "shard_size", "restart", "dry_run"),
     *("executor", "progress"),
@@ -25,11 +28,13 @@ _OF_CHECKPOINTS = (
 @click.command("quantize")
 @click.argument("source", metavar="IN", type=_FILE)
 @click.option("--format", "format_name", required=True, help="Block format, such as mxfp4.")
-@click.option("--policy", default="ocp", show_default=True, help="Profile, or ocp:field=choice,...")
+@click.option("--policy", help="Profile, or ocp:field=choice,...; default: ocp, te-1d, bdr-paper.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
 @json_option
 @click.option("--codes", type=_FILE, help="Array: file for the codes (uint8).")
 @click.option("--scales", type=_FILE, help="Array: file for the scale codes (uint8).")
+@click.option("--subscales", type=_FILE, help="Array: file for the sub-scales of mx9, mx6, ...")
+@click.option("--global-scale", type=_FILE, help="Array: file for the global scale of nvfp4.")
 @click.option("--axis", default=-1, show_default=True, help="Array: axis along which blocks lie.")
 @click.option("--block-size", type=int, help="Array: elements that share a scale; default 32.")
 @click.option("--pad", is_flag=True, help="Array: complete the last block with zeros.")

@@ -45,13 +45,13 @@ def report(file: str, findings: list[Finding]) -> str:
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("formats", "clauses"),
     ("profiles",),
-    ("policy",),
+    ("policy", "relatives"),
     ("exact",),
     ("kernels",),
     ("executors",),
     (
         *("arrays", "casts", "mxarray", "randomness", "refusals", "traversal"),
-        *("matmul", "layouts", "interop"),
+        *("conversions", "bdr", "nvfp4", "quality", "matmul", "layouts", "interop"),
     ),
     ("checkpoints",),
     ("sweep", "differences"),

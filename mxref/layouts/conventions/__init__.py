@@ -27,6 +27,7 @@ from mxref._suggest import unknown_name
 from mxref.layouts._layout import Fields, Layout, Part
 from mxref.layouts.conventions import exporters, open_models, operands, records
 from mxref.layouts.conventions._traits import Traits, traits
+from mxref.nvfp4 import NVFP4Array
 
 if TYPE_CHECKING:
     from mxref.mxarray import MXArray
@@ -64,7 +65,7 @@ def layout(name: str | Layout) -> Layout:
 
 
 def pack(
-    q: MXArray | Fields,
+    q: MXArray | NVFP4Array | Fields,
     layout: str | Layout,
     format: str | None = None,  # noqa: A002
 ) -> dict[str, NDArray[Any]]:
@@ -72,7 +73,7 @@ def pack(
 
     Parameters
     ----------
-    q : MXArray or Fields
+    q : MXArray, NVFP4Array or Fields
         Blocks must lie on the last axis.
     layout : str or Layout
     format : str, optional
@@ -108,7 +109,10 @@ def pack(
             f"quantize the transposed array with axis=-1"
         )
     where.parts_for(q.format.name)
-    return where.pack(Fields(q.codes, q.scales), q.format.name)
+    # NVFP4 has a scale for the tensor too; without it the values would be off by that factor.
+    whole = np.float64(q.global_scale) if isinstance(q, NVFP4Array) else None
+    fields = Fields(q.codes, q.scales, None if whole is None else np.asarray(whole))
+    return where.pack(fields, q.format.name)
 
 
 def unpack(
