@@ -13,8 +13,10 @@ from types import MappingProxyType
 from mxref.exact import block, dot, element, ieee, scale
 from mxref.exact.number import Number, NumberClass
 from mxref.formats import BlockFormat, block_format
+from mxref.policy import Policy
 from mxref.show._input import brief
 from mxref.show._matmul_steps import matmul_steps
+from mxref.show._relative_steps import RELATIVE_STEPS
 from mxref.show._text import WIDTH, decimal, field, powers
 from mxref.show.codes import show
 from mxref.show.explain import explain
@@ -45,6 +47,11 @@ def case_steps(file: VectorFile, case: Case) -> list[str]:
     return lines
 
 
+def _policy(file: VectorFile) -> Policy:
+    assert isinstance(file.policy, Policy)  # noqa: S101  # the operations below are on MX formats
+    return file.policy
+
+
 def _floats(inputs: Inputs) -> list[str]:
     digits = input_digits(inputs)
     return [f"{inputs.type}:0x{bits:0{digits}x}" for bits in inputs.bits]
@@ -61,7 +68,7 @@ def _encode(file: VectorFile, inputs: Inputs) -> Iterator[str]:
     draw = inputs.random[0] if inputs.random else None
     if draw is not None:
         yield from field("random", f"R = 0x{draw:x}")
-    view = explain(_floats(inputs)[0], file.format, file.policy, random=draw)
+    view = explain(_floats(inputs)[0], file.format, _policy(file), random=draw)
     yield from _without_heading(str(view))
 
 
@@ -71,15 +78,15 @@ def _decode(file: VectorFile, inputs: Inputs) -> Iterator[str]:
     number = (
         scale.decode(inputs.bits[0], file.format)
         if file.format == "e8m0"
-        else element.decode(inputs.bits[0], file.format, file.policy)
+        else element.decode(inputs.bits[0], file.format, _policy(file))
     )
-    bits = ieee.to_bits(number, "float32", file.policy)
+    bits = ieee.to_bits(number, "float32", _policy(file))
     clauses = ("OP-DECODE-NAN",) if number.cls is NumberClass.NAN else ()
     yield from field("float32", f"{brief(number)} = 0x{bits:08x}", clauses)
 
 
 def _quantize(file: VectorFile, inputs: Inputs) -> Iterator[str]:
-    yield from _without_heading(str(explain(_floats(inputs), file.format, file.policy)))
+    yield from _without_heading(str(explain(_floats(inputs), file.format, _policy(file))))
 
 
 def _without_heading(text: str) -> list[str]:
@@ -93,10 +100,10 @@ def _dequantize(file: VectorFile, inputs: Inputs) -> Iterator[str]:
     fmt = block_format(file.format)
     X = scale.decode(inputs.scales[0], fmt.scale)
     yield from _scale_line("scale", inputs.scales[0], X, fmt)
-    values = block.dequantize(inputs.scales[0], inputs.bits, fmt, file.policy)
+    values = block.dequantize(inputs.scales[0], inputs.bits, fmt, _policy(file))
     rows = [("i", "code", "P", "v = X * P", "float32")]
     for i, (code, value) in enumerate(zip(inputs.bits, values, strict=True)):
-        P = element.decode(code, fmt.element, file.policy)
+        P = element.decode(code, fmt.element, _policy(file))
         rows.append((str(i), _code(code, fmt), brief(P), brief(value), _float32(value, file)))
     yield from _table(rows)
 
@@ -118,7 +125,7 @@ def _code(code: int, fmt: BlockFormat) -> str:
 
 
 def _float32(value: Number, file: VectorFile) -> str:
-    return f"{ieee.to_bits(value, 'float32', file.policy):08x}"
+    return f"{ieee.to_bits(value, 'float32', _policy(file)):08x}"
 
 
 # --- dot product -----------------------------------------------------------------------------
@@ -147,7 +154,7 @@ def _dot(file: VectorFile, inputs: Inputs) -> Iterator[str]:
     total = dot.dot_general(whole[0], fmt_a, whole[1], fmt_b)
     if blocks > 1:
         yield from field("sum", f"of all blocks: {_exact(total)}", ("MX-1.0/6.2/dot-general",))
-    bits = ieee.to_bits(total, "float32", file.policy)
+    bits = ieee.to_bits(total, "float32", _policy(file))
     rounded = ieee.from_bits(bits, "float32")
     clauses = ("OP-DOT-NAN",) if total.cls is NumberClass.NAN else ("MX-1.0/6.2/float32",)
     exact = "exact" if rounded == total else "rounded once, to nearest even"
@@ -234,7 +241,7 @@ def _quantize_tensor(file: VectorFile, inputs: Inputs) -> Iterator[str]:
     rows = [("block", "elements", "amax", "scale", "X", "codes of the first")]
     for r, c, cells in _block_places(inputs, size):
         own = [numbers[i * columns + j] for i, j in cells]
-        code, codes = block.quantize(own, fmt, file.policy, source=str(inputs.type))
+        code, codes = block.quantize(own, fmt, _policy(file), source=str(inputs.type))
         first = " ".join(_code(one, fmt) for one in codes[:3])
         X = scale.decode(code, fmt.scale)
         rows.append((f"{r}, {c}", _where(cells), _amax(own), f"0x{code:02x}", _power(X), first))
@@ -276,9 +283,9 @@ def _dequantize_tensor(file: VectorFile, inputs: Inputs) -> Iterator[str]:
         code = inputs.scales[at]
         offset = cells[0][0] * columns + cells[0][1]
         stored, held = _element(inputs, offset, packing)
-        value = block.dequantize(code, (stored,), fmt, file.policy)[0]
+        value = block.dequantize(code, (stored,), fmt, _policy(file))[0]
         X = scale.decode(code, fmt.scale)
-        told = f"{held} = {brief(element.decode(stored, fmt.element, file.policy))}"
+        told = f"{held} = {brief(element.decode(stored, fmt.element, _policy(file)))}"
         lies = f"{r}, {c}", _where(cells), str(at), f"0x{code:02x}", _power(X)
         rows.append((*lies, told, _float32(value, file)))
     yield from _table(rows)
@@ -330,5 +337,6 @@ _STEPS: Mapping[str, Callable[[VectorFile, Inputs], Iterator[str]]] = MappingPro
         "quantize_tensor": _quantize_tensor,
         "dequantize_tensor": _dequantize_tensor,
         "matmul": matmul_steps,
+        **RELATIVE_STEPS,
     }
 )

@@ -102,8 +102,14 @@ class CaseView(View):
             return "refused: no output"
         digits = output_digits(self.file.operation)
         words = []
+        if out.global_scale is not None:
+            words.append(f"global {out.global_scale:08x},")
         if out.scale is not None:
-            words.append(f"scale {out.scale:02x}, codes")
+            # A float32 where the operation says so.
+            own = next(f for f in OUT_FIELDS[self.file.operation] if f.key == "scale")
+            wide = 8 if own.kind == "value" else 2
+            shared = f" sub-scales {_listed(out.subscales, 2)}," if out.subscales else ""
+            words.append(f"scale {out.scale:0{wide}x},{shared} codes")
         if out.scales:
             words.append(f"scales {_listed(out.scales, 2)}, codes")
         words.append(_listed(out.bits, digits))

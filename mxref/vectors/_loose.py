@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mxref.vectors.model import (
-    SCHEMA_VERSION,
+    MX_SCHEMA_VERSION,
     FileEntry,
     Manifest,
     VectorError,
@@ -96,10 +96,10 @@ def vector_json(path: Path) -> dict[str, Any]:
     """
     data = read_json(path)
     version = schema_version(data)
-    if version is None or not 1 <= version < SCHEMA_VERSION:
+    if version is None or not 1 <= version < MX_SCHEMA_VERSION:
         modern = data
     else:
-        modern = {**data, "schema": SCHEMA_VERSION}  # a version only adds operations
+        modern = {**data, "schema": MX_SCHEMA_VERSION}  # a version only adds operations
     try:
         _checked(modern, VECTOR_FILE)
     except ValueError as error:

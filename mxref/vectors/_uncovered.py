@@ -7,7 +7,6 @@ from types import MappingProxyType
 
 __all__ = ["UNCOVERED"]
 
-_LATER = "No standard defines the format; its vectors come with the format."
 _FORMAT = "Says what there is, not what comes out"
 
 UNCOVERED: Mapping[str, str] = MappingProxyType(
@@ -20,12 +19,9 @@ UNCOVERED: Mapping[str, str] = MappingProxyType(
         "MX-1.0/6.3/exists": "Asks that a conversion exists; every case of quantize tests one.",
         "MX-1.0/6.3/overflow-other": "Permits further methods without saying what they do.",
         "OFP8-1.0/scope": "Says what OFP8 is about; nothing to compute.",
-        "OFP8-1.0/value": "The formula behind the tables, which every decode case checks by value.",
         "OFP8-1.0/modes": "Asks for both modes; what each gives is in overflow-sat and -ovf.",
         "OFP8-1.0/flags": "Status flags are outside what a bit pattern can show.",
         "OP-SCALE-FP32-OPERAND": "No operation of the set takes a float32 scale.",
-        "OP-NVFP4-RECIPE": _LATER,
-        "OP-BDR-QUANTIZER": _LATER,
         "OP-CONFORMANCE-CLAIM": "About what a claim says; see INTERPRETING.md for a runner.",
     }
 )

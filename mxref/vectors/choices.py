@@ -10,9 +10,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import lru_cache
+from typing import TypeVar
 
-from mxref.faults.legal import alternatives
-from mxref.policy import Policy
+from mxref._policy_base import Choices
+from mxref.vectors._families import alternatives
 from mxref.vectors.model import Member
 from mxref.vectors.operations import Output
 
@@ -22,23 +23,25 @@ __all__ = ["Outcome", "tabulate", "with_choices"]
 Outcome = tuple[Hashable, Output]
 _REFUSED = (None, None)
 
+P = TypeVar("P", bound=Choices)
+
 
 @lru_cache(maxsize=4096)
-def with_choices(policy: Policy, choices: tuple[tuple[str, str], ...]) -> Policy:
+def with_choices(policy: P, choices: tuple[tuple[str, str], ...]) -> P:
     """Return a policy with some fields changed; cached, since a table asks for the same ones."""
     return policy.replace(**dict(choices))
 
 
 def tabulate(
-    policy: Policy,
+    policy: P,
     fields: Sequence[str],
-    outcome: Callable[[Policy], Outcome],
+    outcome: Callable[[P], Outcome],
     keep: Iterable[str] = (),
 ) -> tuple[Member, ...]:
     """Run `outcome` under every combination of the fields, and label what comes out.
 
-    A field ranges over `mxref.faults.legal.alternatives`: neither over choices that are a fault
-    or that a clause forbids, nor over those that need random bits or a search.
+    A field ranges over `mxref.vectors._families.alternatives`: neither over choices that are a
+    fault or that a clause forbids, nor over those that need random bits or a search.
 
     Parameters
     ----------
@@ -46,7 +49,8 @@ def tabulate(
         The policy of the file: it fixes all other fields, and its outcome becomes the first member.
     fields : sequence of str
         Policy fields that may matter here. Those that turn out not to matter appear in no label,
-        nor do those that the policy sets otherwise than ``ocp``: its file is about them.
+        nor do those that the policy sets otherwise than the default one (``ocp``): its file is
+        about them.
     outcome : callable
         Gives ``(key, output)`` under a policy. Where a choice is ``raise`` it may raise ValueError:
         the input is refused.
@@ -55,11 +59,12 @@ def tabulate(
 
     Examples
     --------
+    >>> from mxref.policy import Policy
     >>> members = tabulate(Policy(), ["neg_zero"], lambda p: (p.neg_zero, Output((0,))))
     >>> [member.when for member in members]
     [({'neg_zero': 'keep'},), ({'neg_zero': 'drop'},), ({'neg_zero': 'drop-input'},)]
     """
-    settled = policy.diff(Policy())
+    settled = policy.diff(type(policy)())
     fields = [field for field in fields if field not in settled]
     options = [alternatives(policy, field) for field in fields]
     table = {
@@ -77,7 +82,7 @@ def tabulate(
 
 
 def _run(
-    outcome: Callable[[Policy], Outcome], policy: Policy, choices: tuple[tuple[str, str], ...]
+    outcome: Callable[[P], Outcome], policy: P, choices: tuple[tuple[str, str], ...]
 ) -> Outcome | tuple[None, None]:
     try:
         return outcome(with_choices(policy, choices))

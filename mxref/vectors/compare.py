@@ -9,8 +9,10 @@ from __future__ import annotations
 from mxref.exact import element, ieee
 from mxref.exact.number import NumberClass
 from mxref.formats import block_format
+from mxref.vectors.lookup import RelativeFormat, vector_format
 from mxref.vectors.model import Case, VectorFile, Verdict
-from mxref.vectors.operations import OUT_FIELDS, Output
+from mxref.vectors.operations import OUT_FIELDS, RELATIVES, Output
+from mxref.vectors.relatives import compare as relative
 
 __all__ = ["accepts", "same_output"]
 
@@ -36,6 +38,10 @@ def same_output(file: VectorFile, case: Case, got: Output, want: Output) -> bool
     """
     if got == want:
         return True
+    if file.operation in RELATIVES:
+        fmt = vector_format(file.operation, file.format)
+        assert isinstance(fmt, RelativeFormat)  # noqa: S101  # the operation says so
+        return relative.same_output(file.operation, fmt, file.compare, got, want)
     if not file.compare or len(got.bits) != len(want.bits):
         return False
     if got.scales != want.scales or not _same_scale(file, case, got.scale, want.scale):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from mxref.vectors.model import Case, VectorError, VectorFile, case_as_json, compact
+from mxref.vectors.operations import FAMILY
 
 __all__ = ["Shown", "core_directory", "core_of"]
 
@@ -60,8 +61,11 @@ def goal(file: VectorFile, fault: tuple[str, str]) -> tuple[str, ...] | None:
 
     Where a tensor lies in memory has nothing to do with its element format, so for the operations
     on tensors one format is enough. So it is for products of matrices, and only for what is not a
-    fault of a dot product as well (None): the core has those of every pair of formats.
+    fault of a dot product as well (None): the core has those of every pair of formats. The BDR
+    formats are points of one framework, which differ in widths: one is enough for each fault.
     """
+    if FAMILY[file.operation] == "bdr":
+        return (*fault, file.operation, "")
     if file.operation == "matmul":
         return (*fault, file.operation, "") if fault[0].startswith("L") else None
     where = "" if file.operation.endswith("_tensor") else file.format
@@ -88,7 +92,7 @@ def core_of(shown: Iterable[Shown]) -> list[VectorFile]:
             cost = len(text) * 3 // 2  # with its line in the .hex twin
             # Who claims least claims float32 and the recipe of the standard: these cases first.
             cost *= 1 if case.inputs.type in (None, "float32") else _SECOND_CHOICE
-            cost *= 1 if file.policy.name == "ocp" else _SECOND_CHOICE
+            cost *= 1 if file.policy == type(file.policy)() else _SECOND_CHOICE
             size[file.path, case.id] = cost
         for fault, ids in kills.items():
             what = goal(file, fault)

@@ -11,13 +11,15 @@ A *subject* is an implementation over arrays, one signature an operation::
     dequantize_tensor(elements, scales, shape, axis, packing, scale_layout) -> float32[shape]
     matmul(scales_a[m, blocks], codes_a[m, k], scales_b[n, blocks], codes_b[n, k]) -> float32[m, n]
 
+Those of NVFP4 and BDR are in `mxref.vectors.relatives.driver`.
+
 mxref's kernels, faulty implementations and mutants all have these signatures. A subject refuses an
 input by raising ValueError.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import ml_dtypes
@@ -25,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mxref.vectors.model import Case
-from mxref.vectors.operations import Inputs, Output
+from mxref.vectors.operations import RELATIVES, Inputs, Output
 
 __all__ = ["Subject", "answers", "floats", "planes"]
 
@@ -63,30 +65,57 @@ def answers(operation: str, cases: Sequence[Case], subject: Subject) -> list[Out
     >>> from mxref.vectors import Case, Inputs, Verdict
     >>> case = Case("", Inputs(None, (5,)), (), Verdict.MUST, (), (), "")
     >>> answers("decode", [case], lambda codes: codes.astype(np.float32))
-    [Output(bits=(1084227584,), scale=None, scales=())]
+    [Output(bits=(1084227584,), scale=None, scales=(), global_scale=None, subscales=())]
     """
+    if operation in RELATIVES:
+        from mxref.vectors.relatives import driver as relative  # it imports this module
+
+        return _grouped(cases, relative.together, relative.run, operation, subject)
     if operation not in _BATCHED:
         return [_one(operation, case.inputs, subject) for case in cases]
+    return _grouped(cases, _together, _run, operation, subject)
+
+
+def _together(operation: str, place: int, inputs: Inputs) -> Hashable:  # noqa: ARG001  # a key
+    return inputs.type, bool(inputs.random)
+
+
+_Run = Callable[[str, Sequence[Inputs], Subject], Iterator[Output]]
+
+
+def _grouped(
+    cases: Sequence[Case],
+    together: Callable[[str, int, Inputs], Hashable],
+    run: _Run,
+    operation: str,
+    subject: Subject,
+) -> list[Output | None]:
+    """Run the cases of one key at once."""
     found: dict[int, Output | None] = {}
-    groups: dict[tuple[str | None, bool], list[int]] = {}
+    groups: dict[Hashable, list[int]] = {}
     for place, case in enumerate(cases):
-        key = case.inputs.type, bool(case.inputs.random)
-        groups.setdefault(key, []).append(place)
+        groups.setdefault(together(operation, place, case.inputs), []).append(place)
     for places in groups.values():
         inputs = [cases[place].inputs for place in places]
-        found.update(zip(places, _batch(operation, inputs, subject), strict=True))
+        found.update(zip(places, _batch(run, operation, inputs, subject), strict=True))
     return [found[place] for place in range(len(cases))]
 
 
-def _batch(operation: str, inputs: Sequence[Inputs], subject: Subject) -> list[Output | None]:
+def _batch(
+    run: _Run, operation: str, inputs: Sequence[Inputs], subject: Subject
+) -> list[Output | None]:
     try:
-        return list(_run(operation, inputs, subject))
+        return list(run(operation, inputs, subject))
     except ValueError:
         if len(inputs) == 1:
             return [None]
     # One of them is refused: halve until it stands alone.
     half = len(inputs) // 2
-    return _batch(operation, inputs[:half], subject) + _batch(operation, inputs[half:], subject)
+    return [
+        out
+        for part in (inputs[:half], inputs[half:])
+        for out in _batch(run, operation, part, subject)
+    ]
 
 
 def _run(operation: str, inputs: Sequence[Inputs], subject: Subject) -> Iterator[Output]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from mxref._policy_base import Choices
 from mxref.exact import block, element, ieee, scale
 from mxref.exact.number import Number, NumberClass
 from mxref.formats import BlockFormat, ElementFormat, Kind, ScaleFormat, pow2
@@ -22,9 +23,11 @@ from mxref.vectors.expect_tensor import (
 )
 from mxref.vectors.expectation import Expectation, deciding, verdict_of
 from mxref.vectors.gemm.expect import expect_matmul
-from mxref.vectors.lookup import AnyFormat, format_name
+from mxref.vectors.lookup import AnyFormat, RelativeFormat, format_name
 from mxref.vectors.model import Member, Verdict
 from mxref.vectors.operations import Inputs, Output
+from mxref.vectors.relatives.compare import rules_of as relative_rules
+from mxref.vectors.relatives.expect import assumed_of_relative, expect_relative
 from mxref.vectors.stochastic import expect_stochastic
 
 __all__ = ["assumed_fields", "compare_rules", "expect"]
@@ -33,7 +36,7 @@ _NAN_SCALE = 0xFF
 _LEAST_LIMIT = 125  # some scales end here: scale_above
 
 
-def assumed_fields(operation: str, fmt: AnyFormat, policy: Policy) -> tuple[str, ...]:
+def assumed_fields(operation: str, fmt: AnyFormat, policy: Choices) -> tuple[str, ...]:
     """Policy fields that a ``must`` of this file takes for granted.
 
     The rounding, the scale rule and a fused rectifier decide nearly every case. Written as
@@ -46,6 +49,8 @@ def assumed_fields(operation: str, fmt: AnyFormat, policy: Policy) -> tuple[str,
     >>> assumed_fields("quantize", block_format("mxfp4"), Policy())
     ('scale_rule', 'rounding', 'relu')
     """
+    if not isinstance(policy, Policy):
+        return assumed_of_relative(operation, policy)
     fields: tuple[str, ...] = ()
     if operation.startswith("quantize"):
         fields = ("scale_rule", "rounding", "relu")
@@ -70,6 +75,8 @@ def compare_rules(operation: str, fmt: AnyFormat) -> tuple[str, ...]:
     >>> compare_rules("quantize", block_format("mxfp4"))
     ('nan-scale-hides-codes', 'zero-block-any-scale')
     """
+    if isinstance(fmt, RelativeFormat):
+        return relative_rules(operation)
     if operation == "decode":
         has_nan = isinstance(fmt, ScaleFormat) or (isinstance(fmt, ElementFormat) and fmt.has_nan)
         return ("any-nan",) if has_nan else ()
@@ -81,16 +88,16 @@ def compare_rules(operation: str, fmt: AnyFormat) -> tuple[str, ...]:
     return ()
 
 
-def expect(operation: str, fmt: AnyFormat, policy: Policy, inputs: Inputs) -> Expectation:
+def expect(operation: str, fmt: AnyFormat, policy: Choices, inputs: Inputs) -> Expectation:
     """Work out what the standards and the policy say about one input.
 
     Parameters
     ----------
     operation : str
         One of `mxref.vectors.operations.OPERATIONS`.
-    fmt : ElementFormat, ScaleFormat, BlockFormat or pair of BlockFormat
+    fmt : ElementFormat, ScaleFormat, BlockFormat, pair of BlockFormat or a relative
         As `mxref.vectors.lookup.vector_format` gives it.
-    policy : Policy
+    policy : Policy, NVFP4Policy or BDRPolicy
         The policy of the file.
     inputs : Inputs
         What the case feeds in.
@@ -100,30 +107,51 @@ def expect(operation: str, fmt: AnyFormat, policy: Policy, inputs: Inputs) -> Ex
     TypeError
         If the format is not of the kind that the operation takes.
     """
+    if isinstance(fmt, RelativeFormat):
+        return expect_relative(operation, fmt, policy, inputs)
+    if not isinstance(policy, Policy):
+        raise TypeError(f"{operation} takes a Policy, not {type(policy).__name__}")
     if operation == "dot" and isinstance(fmt, tuple):
         return expect_dot(fmt, policy, inputs)
     if operation == "matmul" and isinstance(fmt, tuple):
         return expect_matmul(fmt, policy, inputs)
+    found = None
     if isinstance(fmt, BlockFormat):
-        match operation:
-            case "quantize":
-                return _quantize(fmt, policy, inputs)
-            case "dequantize":
-                return expect_dequantize(fmt, policy, inputs)
-            case "quantize_tensor":
-                return expect_quantize_tensor(fmt, policy, inputs)
-            case "dequantize_tensor":
-                return expect_dequantize_tensor(fmt, policy, inputs)
-    if operation == "decode" and isinstance(fmt, ElementFormat | ScaleFormat):
+        found = _of_blocks(operation, fmt, policy, inputs)
+    elif isinstance(fmt, ElementFormat | ScaleFormat):
+        found = _of_numbers(operation, fmt, policy, inputs)
+    if found is None:
+        raise TypeError(f"{operation} does not take the format {format_name(fmt)}")
+    return found
+
+
+def _of_blocks(
+    operation: str, fmt: BlockFormat, policy: Policy, inputs: Inputs
+) -> Expectation | None:
+    match operation:
+        case "quantize":
+            return _quantize(fmt, policy, inputs)
+        case "dequantize":
+            return expect_dequantize(fmt, policy, inputs)
+        case "quantize_tensor":
+            return expect_quantize_tensor(fmt, policy, inputs)
+        case "dequantize_tensor":
+            return expect_dequantize_tensor(fmt, policy, inputs)
+    return None
+
+
+def _of_numbers(
+    operation: str, fmt: ElementFormat | ScaleFormat, policy: Policy, inputs: Inputs
+) -> Expectation | None:
+    if operation == "decode":
         return _decode(fmt, policy, inputs.bits[0])
-    if operation == "encode" and isinstance(fmt, ElementFormat):
-        if inputs.random:
-            return expect_stochastic(fmt, policy, inputs)
-        return _encode_element(fmt, policy, inputs)
-    if operation == "encode" and isinstance(fmt, ScaleFormat):
+    if operation != "encode":
+        return None
+    if isinstance(fmt, ScaleFormat):
         return _encode_scale(fmt, policy, _number(inputs))
-    msg = f"{operation} does not take the format {format_name(fmt)}"
-    raise TypeError(msg)
+    if inputs.random:
+        return expect_stochastic(fmt, policy, inputs)
+    return _encode_element(fmt, policy, inputs)
 
 
 def _number(inputs: Inputs) -> Number:

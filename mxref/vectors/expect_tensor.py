@@ -190,7 +190,7 @@ def expect_quantize_tensor(fmt: BlockFormat, policy: Policy, inputs: Inputs) -> 
     >>> one, two = 0x3F800000, 0x40000000
     >>> x = Inputs("float32", (one, one, two, two), shape=(2, 2), axis=0)
     >>> expect_quantize_tensor(block_format("mxfp4/2"), Policy(), x).members[0].out
-    Output(bits=(4, 4, 6, 6), scale=None, scales=(126, 126))
+    Output(bits=(4, 4, 6, 6), scale=None, scales=(126, 126), global_scale=None, subscales=())
     >>> [m.out and m.out.scales for m in
     ...  expect_quantize_tensor(block_format("mxfp4/4"), Policy(), x).members]
     [None, (126, 126)]

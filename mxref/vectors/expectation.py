@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from mxref.policy import OPEN_POINT_OF
@@ -37,12 +37,12 @@ def verdict_of(members: Sequence[Member]) -> Verdict:
     return Verdict.MUST if settled else Verdict.ONE_OF
 
 
-def deciding(members: Sequence[Member]) -> set[str]:
-    """Open points whose choice changes the outcome.
+def deciding(members: Sequence[Member], open_points: Mapping[str, str] = OPEN_POINT_OF) -> set[str]:
+    """Open points whose choice changes the outcome, by the fields of the family.
 
     Examples
     --------
     >>> deciding([Member(None, ({"scale_inf": "raise"},))])
     {'OP-SCALE-NONFINITE'}
     """
-    return {OPEN_POINT_OF[field] for m in members for condition in m.when for field in condition}
+    return {open_points[field] for m in members for condition in m.when for field in condition}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from mxref.formats import BlockFormat, ElementFormat, ScaleFormat
-from mxref.vectors.lookup import AnyFormat, block_of, format_name
+from mxref.vectors.lookup import AnyFormat, RelativeFormat, block_of, format_name
 from mxref.vectors.model import VectorError
 from mxref.vectors.operations import Inputs, Output
+from mxref.vectors.relatives import fit as relative_fit
 
 __all__ = ["check_exact", "check_inputs", "check_output"]
 
@@ -18,6 +19,9 @@ def check_inputs(operation: str, fmt: AnyFormat, inputs: Inputs) -> None:
     VectorError
         If a code is none of its format, or a list has another length than the case says.
     """
+    if isinstance(fmt, RelativeFormat):
+        relative_fit.check_inputs(operation, fmt, inputs)
+        return
     match operation:
         case "decode":
             _check_codes(inputs.bits, fmt)
@@ -42,6 +46,9 @@ def check_output(operation: str, fmt: AnyFormat, inputs: Inputs, out: Output) ->
     VectorError
         As `check_inputs`.
     """
+    if isinstance(fmt, RelativeFormat):
+        relative_fit.check_output(operation, fmt, inputs, out)
+        return
     if operation == "encode":
         _check_codes(out.bits, fmt)
     elif operation in ("quantize", "dequantize"):

@@ -25,7 +25,7 @@ from mxref.vectors._loose import (
 )
 from mxref.vectors.hexfile import hex_text
 from mxref.vectors.model import (
-    SCHEMA_VERSION,
+    MX_SCHEMA_VERSION,
     Progress,
     VectorError,
     VectorFile,
@@ -123,10 +123,10 @@ def _texts(path: Path) -> Iterator[tuple[Path, str]]:
     """Each file that belongs to a JSON file, itself included, with its canonical text."""
     data = read_json(path)
     version = schema_version(data)
-    if version is not None and version < SCHEMA_VERSION:
+    if version is not None and version < MX_SCHEMA_VERSION:
         raise VectorError(
             f"{path}: of schema version {version}, the canonical text is of version "
-            f"{SCHEMA_VERSION}; {_REGENERATE}"
+            f"{MX_SCHEMA_VERSION}; {_REGENERATE}"
         )
     if is_manifest(data):
         yield path, _same_content(path, data, _manifest(path, data))

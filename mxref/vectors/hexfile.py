@@ -27,6 +27,19 @@ _FIELDS = {
     "quantize_tensor": "rows columns axis type x.. ((scales.. codes..) x members)",
     "dequantize_tensor": "rows columns axis packing scale_layout element_bytes scale_bytes"
     " elements.. scales.. ((float32..) x members)",
+    "nvfp4_scale_encode": "type x (code x members)",
+    "nvfp4_scale_decode": "code (float32 x members)",
+    "nvfp4_quantize": "type amax x_0..x_15 ((global scale codes_0..codes_15) x members)",
+    "nvfp4_dequantize": "global scale codes_0..codes_15 ((float32_0..float32_15) x members)",
+    "nvfp4_quantize_tensor": "rows columns axis type x.. ((global scales.. codes..) x members)",
+    "nvfp4_dot": "k blocks global_a scales_a codes_a blocks global_b scales_b codes_b"
+    " (float32 x members)",
+    "bdr_quantize": "type x.. ((scale subscales.. codes..) x members)",
+    "bdr_dequantize": "scale subscales.. codes.. ((float32..) x members)",
+    "bdr_dot": "k blocks scales_a subscales_a codes_a blocks scales_b subscales_b codes_b"
+    " (float32 x members)",
+    "scaled_quantize": "type x.. ((float32_scale subscales.. codes..) x members)",
+    "scaled_dequantize": "float32_scale subscales.. codes.. ((float32..) x members)",
     "matmul": "rows columns k blocks scales_a codes_a blocks scales_b codes_b"
     " ((float32..) x members)",
 }

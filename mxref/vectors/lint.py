@@ -25,7 +25,7 @@ MAX_SAME_COMMENT = 256
 """Cases of a file that may share a comment, where the input alone does not say what is meant."""
 
 # Operations on one number or code: the input of a case says all.
-_SCALAR = ("encode", "decode")
+_SCALAR = ("encode", "decode", "nvfp4_scale_encode", "nvfp4_scale_decode")
 # A comment that points at neighbours means something else as soon as cases are added or sorted.
 _POSITIONAL = re.compile(
     r"\b(?:previous|preceding|following|see (?:above|below)|(?:same|as) (?:above|below|before)"

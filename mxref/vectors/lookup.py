@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from mxref.formats import BlockFormat, ElementFormat, ScaleFormat, block_format, scalar_format
+from mxref.relatives.bdr_format import BDRFormat
+from mxref.relatives.bdr_formats import bdr_format
+from mxref.relatives.nvfp4_format import NVFP4, NVFP4Format
+from mxref.vectors.operations import FAMILY
 
-__all__ = ["AnyFormat", "block_of", "format_name", "vector_format"]
+__all__ = ["AnyFormat", "MXFormat", "RelativeFormat", "block_of", "format_name", "vector_format"]
 
-AnyFormat = ElementFormat | ScaleFormat | BlockFormat | tuple[BlockFormat, BlockFormat]
+MXFormat = ElementFormat | ScaleFormat | BlockFormat | tuple[BlockFormat, BlockFormat]
+RelativeFormat = NVFP4Format | BDRFormat
+AnyFormat = MXFormat | RelativeFormat
 
 _SCALAR = ("encode", "decode")
 _PRODUCTS = ("dot", "matmul")
@@ -21,7 +27,7 @@ def vector_format(operation: str, name: str) -> AnyFormat:
         Such as ``"encode"``.
     name : str
         Of an element or scale format (encode, decode), of two block formats (dot,
-        matmul), or of one.
+        matmul), or of one; ``"nvfp4"`` or the name of a BDR format where the operation says so.
 
     Raises
     ------
@@ -34,6 +40,12 @@ def vector_format(operation: str, name: str) -> AnyFormat:
     >>> a.name, b.name
     ('mxfp4', 'mxint8')
     """
+    if FAMILY[operation] == "nvfp4":
+        if name != NVFP4.name:
+            raise ValueError(f"{operation} is about the format {NVFP4.name}, got {name!r}")
+        return NVFP4
+    if FAMILY[operation] == "bdr":
+        return bdr_format(name)
     if operation in _SCALAR:
         return scalar_format(name)
     if operation not in _PRODUCTS:

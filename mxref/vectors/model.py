@@ -17,10 +17,11 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from mxref.policy import Policy
+from mxref._policy_base import Choices
 from mxref.vectors.operations import (
     INPUT_DIGITS,
     OPERATIONS,
+    RELATIVES,
     Inputs,
     Output,
     input_digits,
@@ -34,6 +35,7 @@ __all__ = [
     "COMPARE_RULES",
     "GENERATOR",
     "INPUT_DIGITS",
+    "MX_SCHEMA_VERSION",
     "OPERATIONS",
     "SCHEMA_VERSION",
     "SET_VERSION",
@@ -54,14 +56,18 @@ __all__ = [
     "manifest_text",
     "output_digits",
     "policy_slug",
+    "schema_of",
     "sha256",
     "vector_file_text",
 ]
 
-SCHEMA_VERSION = 2
-"""Version of the file format; a reader refuses what is newer than itself."""
+SCHEMA_VERSION = 3
+"""Newest version of the file format; a reader refuses what is newer than itself."""
 
-SET_VERSION = "1.1.0"
+MX_SCHEMA_VERSION = 2
+"""Version of manifests and of all files about MX formats, which the next one did not change."""
+
+SET_VERSION = "1.2.0"
 """Version of the set: major when an expected bit changes, minor for new cases, patch for words."""
 
 ACCUMULATE = "accumulate"
@@ -76,6 +82,7 @@ COMPARE_RULES: Mapping[str, str] = MappingProxyType(
         "any-nan": "two NaN patterns of one type are equal, whatever their sign and payload",
         "nan-scale-hides-codes": "under the scale code ff the element codes are not compared",
         "zero-block-any-scale": "a block of zeros may have any scale code except ff",
+        "ue4m3-nan-hides-codes": "under the scale code 7f the element codes are not compared",
     }
 )
 """Ways in which a comparison may be weaker than equality of bits; a file names those it uses."""
@@ -175,7 +182,7 @@ class VectorFile:
 
     operation: str
     format: str
-    policy: Policy
+    policy: Choices
     set_version: str
     assumes: tuple[str, ...]
     compare: tuple[str, ...]
@@ -228,16 +235,35 @@ class Manifest:
         return sum(entry.size for entry in self.files.values())
 
 
-def policy_slug(policy: Policy) -> str:
+def policy_slug(policy: Choices) -> str:
     """Return what stands for a policy in a file name: ``ocp``, or the choices that differ from it.
+
+    The policies of NVFP4 and BDR are known by the name of their profile.
 
     Examples
     --------
+    >>> from mxref.policy import Policy
     >>> policy_slug(Policy()), policy_slug(Policy(scale_rule="rceil", relu="on"))
     ('ocp', 'rceil.relu')
     """
-    changes = policy.diff(Policy()).items()
-    return ".".join(f if ours == "on" else ours for f, (ours, _) in changes) or "ocp"
+    kind = type(policy)
+    if kind.BASE != "ocp" and ":" not in policy.name:
+        return policy.name
+    changes = policy.diff(kind()).items()
+    return ".".join(f if ours == "on" else ours for f, (ours, _) in changes) or kind.BASE
+
+
+def schema_of(operation: str) -> int:
+    """Return the version of the file format that files of an operation declare.
+
+    It is the oldest that has the operation, so that older readers go on reading what they know.
+
+    Examples
+    --------
+    >>> schema_of("quantize"), schema_of("nvfp4_quantize")
+    (2, 3)
+    """
+    return SCHEMA_VERSION if operation in RELATIVES else MX_SCHEMA_VERSION
 
 
 # --- ids and canonical text ------------------------------------------------------------------
@@ -317,7 +343,7 @@ def vector_file_text(file: VectorFile) -> str:
     """Return the canonical text of a vector file."""
     policy = {"name": file.policy.name, "choices": file.policy.as_dict()}
     header = {
-        "schema": SCHEMA_VERSION,
+        "schema": schema_of(file.operation),
         "set_version": file.set_version,
         "operation": file.operation,
         "format": file.format,
@@ -339,7 +365,7 @@ def vector_file_text(file: VectorFile) -> str:
 def manifest_text(manifest: Manifest) -> str:
     """Return the canonical text of ``manifest.json``."""
     header = {
-        "schema": SCHEMA_VERSION,
+        "schema": MX_SCHEMA_VERSION,
         "set_version": manifest.set_version,
         "license": LICENSE,
         "provenance": {

@@ -1,7 +1,6 @@
 """What each operation of the set takes and gives: as objects, as JSON, as hexadecimal tokens.
 
-One table row a field; JSON, its schema and the tokens of a ``.hex`` line all follow from the rows,
-so that an operation is added in one place.
+Which fields an operation has stands in `mxref.vectors._fields`.
 """
 
 from __future__ import annotations
@@ -9,14 +8,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple
+from typing import Any
+
+from mxref.vectors._fields import (
+    FAMILY,
+    IN_FIELDS,
+    OPERATIONS,
+    OUT_FIELDS,
+    PARTS,
+    RELATIVES,
+    Field,
+)
 
 __all__ = [
+    "FAMILY",
     "INPUT_DIGITS",
     "IN_FIELDS",
     "OPERATIONS",
     "OUT_FIELDS",
     "PACKINGS",
+    "PARTS",
+    "RELATIVES",
     "SCALE_LAYOUTS",
     "SHORT_TYPE",
     "Field",
@@ -46,17 +58,6 @@ PACKINGS: tuple[str, ...] = ("bytes", "nibbles-low-first")
 SCALE_LAYOUTS: tuple[str, ...] = ("row-major", "128x4")
 """Where the scale codes of a stored tensor lie; the token is the position."""
 
-OPERATIONS: tuple[str, ...] = (
-    "encode",
-    "decode",
-    "quantize",
-    "dequantize",
-    "dot",
-    "quantize_tensor",
-    "dequantize_tensor",
-    "matmul",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
@@ -70,7 +71,7 @@ class Inputs:
         Numbers, codes, or the bytes of a stored tensor; row-major.
     scales : tuple of int
         Scale codes: one (dequantize), one a block (dot, matmul; row by row), the bytes of a plane
-        (dequantize_tensor).
+        (dequantize_tensor). The bits of a float32 where the scale is one (scaled_dequantize).
     random : tuple of int
         Random bits, one number an element; empty where the policy draws nothing.
     other : Inputs or None
@@ -82,6 +83,12 @@ class Inputs:
         Axis of a tensor along which the blocks lie.
     layout : tuple of str
         Members of `PACKINGS` and `SCALE_LAYOUTS` for a stored tensor.
+    amax : int or None
+        Bits of a float32: the largest magnitude of the tensor that an NVFP4 block is part of.
+    global_scale : int or None
+        Bits of a float32: the scale of a whole NVFP4 tensor, by which decoding multiplies.
+    subscales : tuple of int
+        Codes of the second level of a BDR block: microexponents, or integer scales of VSQ.
     """
 
     type: str | None
@@ -92,6 +99,9 @@ class Inputs:
     shape: tuple[int, ...] = ()
     axis: int | None = None
     layout: tuple[str, ...] = ()
+    amax: int | None = None
+    global_scale: int | None = None
+    subscales: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,101 +109,19 @@ class Output:
     """What comes out: codes or float32 bits, with the scale code of a block or those of a tensor.
 
     ``scales`` has one scale code a block, row-major over the tensor with its axis cut to blocks.
+    ``scale`` has the bits of a float32 where the scale is one (scaled_quantize); ``global_scale``
+    and ``subscales`` are as in `Inputs`.
     """
 
     bits: tuple[int, ...]
     scale: int | None = None
     scales: tuple[int, ...] = ()
+    global_scale: int | None = None
+    subscales: tuple[int, ...] = ()
 
-
-Kind = Literal["type", "number", "code", "value", "random", "size", "operand", "layout"]
-
-
-class Field(NamedTuple):
-    """One field of the inputs or outputs of an operation.
-
-    Attributes
-    ----------
-    key : str
-        Its name in JSON.
-    kind : str
-        ``type`` (a name); ``number`` (of that type); ``code`` (2 digits); ``value`` (a float32);
-        ``random`` (8 digits); ``size`` (a JSON integer); ``operand`` (scales and codes);
-        ``layout`` (a name).
-    attribute : str
-        Where it lies in `Inputs` or `Output`.
-    many : bool
-        Whether it is a list.
-    optional : bool
-        Whether it may be missing.
-    """
-
-    key: str
-    kind: Kind
-    attribute: str
-    many: bool = False
-    optional: bool = False
-
-
-_TYPE = Field("type", "type", "type")
-_LAYOUT = (
-    Field("packing", "layout", "layout"),
-    Field("scale_layout", "layout", "layout"),
-)
-_TENSOR = (Field("shape", "size", "shape", many=True), Field("axis", "size", "axis"))
-_RANDOM = Field("random", "random", "random", many=True, optional=True)
-
-IN_FIELDS: Mapping[str, tuple[Field, ...]] = MappingProxyType(
-    {
-        "encode": (_TYPE, Field("x", "number", "bits"), _RANDOM._replace(many=False)),
-        "decode": (Field("code", "code", "bits"),),
-        "quantize": (_TYPE, Field("x", "number", "bits", many=True)),
-        "dequantize": (
-            Field("scale", "code", "scales"),
-            Field("codes", "code", "bits", many=True),
-        ),
-        "dot": (
-            Field("k", "size", "shape"),
-            Field("a", "operand", ""),
-            Field("b", "operand", "other"),
-        ),
-        "quantize_tensor": (*_TENSOR, _TYPE, Field("x", "number", "bits", many=True)),
-        "dequantize_tensor": (
-            *_TENSOR,
-            *_LAYOUT,
-            Field("elements", "code", "bits", many=True),
-            Field("scales", "code", "scales", many=True),
-        ),
-        "matmul": (
-            Field("shape", "size", "shape", many=True),
-            Field("a", "operand", ""),
-            Field("b", "operand", "other"),
-        ),
-    }
-)
-"""What an operation takes, in the order of JSON and of the tokens."""
-
-OUT_FIELDS: Mapping[str, tuple[Field, ...]] = MappingProxyType(
-    {
-        "encode": (Field("code", "code", "bits"),),
-        "decode": (Field("value", "value", "bits"),),
-        "quantize": (
-            Field("scale", "code", "scale"),
-            Field("codes", "code", "bits", many=True),
-        ),
-        "dequantize": (Field("values", "value", "bits", many=True),),
-        "dot": (Field("value", "value", "bits"),),
-        "quantize_tensor": (
-            Field("scales", "code", "scales", many=True),
-            Field("codes", "code", "bits", many=True),
-        ),
-        "dequantize_tensor": (Field("values", "value", "bits", many=True),),
-        "matmul": (Field("values", "value", "bits", many=True),),
-    }
-)
-"""What an operation gives, likewise."""
 
 _DIGITS = {"code": 2, "value": 8, "random": 8}
+_SINGLE = frozenset({"scale", "axis", "amax", "global_scale"})
 
 
 def input_digits(inputs: Inputs) -> int:
@@ -233,10 +161,9 @@ def _as_json(held: Inputs | Output, fields: tuple[Field, ...]) -> Iterator[tuple
             case "layout":
                 assert isinstance(held, Inputs)  # noqa: S101
                 yield field.key, held.layout[field.key == "scale_layout"]
-            case "operand":
+            case kind if kind in PARTS:
                 operand = getattr(held, field.attribute) if field.attribute else held
-                inner = {"scales": operand.scales, "codes": operand.bits}
-                yield field.key, {key: [f"{c:02x}" for c in v] for key, v in inner.items()}
+                yield field.key, dict(_as_json(operand, PARTS[kind]))
             case "size":
                 sizes = list(_numbers(held, field))
                 yield field.key, sizes if field.many else sizes[0]
@@ -276,19 +203,14 @@ def _from_json(entry: Mapping[str, Any], fields: tuple[Field, ...]) -> dict[str,
                 found["type"] = value
             case "layout":
                 found["layout"] = (*found.get("layout", ()), value)
-            case "operand":
-                scales = tuple(int(code, 16) for code in value["scales"])
-                codes = tuple(int(code, 16) for code in value["codes"])
-                if field.attribute:
-                    found[field.attribute] = Inputs(None, codes, scales)
-                else:
-                    found |= {"bits": codes, "scales": scales}
+            case kind if kind in PARTS:
+                parts = _from_json(value, PARTS[kind])
+                found |= {field.attribute: Inputs(None, **parts)} if field.attribute else parts
             case _:
                 values = value if field.many else [value]
                 base = None if field.kind == "size" else 16
                 numbers = tuple(v if base is None else int(v, base) for v in values)
-                single = field.attribute in ("scale", "axis")
-                found[field.attribute] = numbers[0] if single else numbers
+                found[field.attribute] = numbers[0] if field.attribute in _SINGLE else numbers
     return found
 
 
@@ -316,10 +238,10 @@ def _tokens(held: Inputs | Output, fields: tuple[Field, ...]) -> Iterator[str]:
                 place = field.key == "scale_layout"
                 names = SCALE_LAYOUTS if place else PACKINGS
                 yield f"{names.index(held.layout[place]):x}"
-            case "operand":
+            case kind if kind in PARTS:
                 operand = getattr(held, field.attribute) if field.attribute else held
                 yield f"{len(operand.scales):x}"
-                yield from (f"{code:02x}" for code in (*operand.scales, *operand.bits))
+                yield from _tokens(operand, PARTS[kind])
             case "size":
                 yield from (f"{size:x}" for size in _numbers(held, field))
             case _:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from mxref._policy_base import Choices
 from mxref.formats import BLOCK_FORMATS, ELEMENT_FORMATS, SCALE_FORMATS, ElementFormat
-from mxref.policy import OPEN_POINT_OF, Policy, get_policy
+from mxref.policy import Policy, get_policy
+from mxref.vectors._families import family_of
 from mxref.vectors.blocks import QUANTIZE
 from mxref.vectors.covergroups import (
     DECODE,
@@ -22,6 +24,7 @@ from mxref.vectors.gemm import MATMUL, MATMUL_PAIRS
 from mxref.vectors.lookup import AnyFormat, format_name
 from mxref.vectors.model import SET_VERSION, Case, Covered, VectorFile, case_id, policy_slug
 from mxref.vectors.operations import Inputs
+from mxref.vectors.relatives.plan import groups_of, relative_jobs
 from mxref.vectors.stochastic import STOCHASTIC
 from mxref.vectors.tensors import DEQUANTIZE_TENSOR, QUANTIZE_TENSOR
 
@@ -34,7 +37,7 @@ class Job:
 
     operation: str
     format: AnyFormat
-    policy: Policy
+    policy: Choices
 
     @property
     def path(self) -> str:
@@ -44,6 +47,8 @@ class Job:
     @property
     def covergroups(self) -> tuple[Covergroup, ...]:
         """The groups whose inputs make the cases."""
+        if not isinstance(self.policy, Policy):
+            return groups_of(self.operation, self.policy)
         match self.operation:
             case "encode" if self.policy.rounding.startswith("stochastic"):
                 return STOCHASTIC
@@ -121,7 +126,8 @@ def jobs() -> tuple[Job, ...]:
     >>> jobs()[0].path
     'encode/e4m3.ocp.json'
     """
-    return tuple(Job(what, fmt, get_policy(policy)) for what, fmt, policy in _plan())
+    ours = [Job(what, fmt, get_policy(policy)) for what, fmt, policy in _plan()]
+    return (*ours, *(Job(*job) for job in relative_jobs()))
 
 
 def build(job: Job) -> VectorFile:
@@ -142,6 +148,7 @@ def build(job: Job) -> VectorFile:
     # Later groups may add nothing in a format where an earlier one has all their inputs.
     used = {case.comment.partition(":")[0] for case in cases.values()}
     groups = [group for group in job.covergroups if group.name in used]
+    open_points = family_of(job.policy).open_points
     assumes = assumed_fields(job.operation, job.format, job.policy)
     named = {clause for case in cases.values() for clause in case.clauses}
     return VectorFile(
@@ -151,7 +158,7 @@ def build(job: Job) -> VectorFile:
         set_version=SET_VERSION,
         assumes=assumes,
         compare=compare_rules(job.operation, job.format),
-        clauses=tuple(sorted(named | {OPEN_POINT_OF[field] for field in assumes})),
+        clauses=tuple(sorted(named | {open_points[field] for field in assumes})),
         covergroups=tuple(Covered(g.name, g.reason, g.clauses) for g in groups),
         cases=tuple(cases.values()),
     )
@@ -181,4 +188,5 @@ def _order(case: Case) -> tuple[object, ...]:
     inputs = case.inputs
     second = (inputs.other.scales, inputs.other.bits) if inputs.other else ()
     rest = (inputs.scales, second, inputs.random, inputs.shape, inputs.axis or 0, inputs.layout)
-    return inputs.type or "", inputs.bits, *rest
+    own = (inputs.amax or 0, inputs.global_scale or 0, inputs.subscales)
+    return inputs.type or "", inputs.bits, *rest, *own

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mxref._policy_base import Choices
 from mxref.clauses import CLAUSES
-from mxref.policy import OPEN_POINT_OF, Policy, get_policy
+from mxref.vectors._families import FAMILIES, Family
 from mxref.vectors.fit import check_exact, check_inputs, check_output
 from mxref.vectors.lookup import AnyFormat, format_name, vector_format
 from mxref.vectors.model import (
     ACCUMULATE,
+    MX_SCHEMA_VERSION,
     SCHEMA_VERSION,
     Case,
     Covered,
@@ -29,7 +31,7 @@ from mxref.vectors.model import (
     manifest_text,
     vector_file_text,
 )
-from mxref.vectors.operations import INPUT_DIGITS, inputs_from_json, output_from_json
+from mxref.vectors.operations import FAMILY, INPUT_DIGITS, inputs_from_json, output_from_json
 from mxref.vectors.schema import MANIFEST, VECTOR_FILE, schema_problems
 
 __all__ = ["iter_cases", "load", "load_manifest"]
@@ -185,8 +187,8 @@ def _no_constant(name: str) -> None:
 def _modern(text: str, data: Any) -> str:
     """Read version 1 as version 2, which only adds operations: old sets can be compared."""
     if isinstance(data, dict) and data.get("schema") is not True and data.get("schema") == 1:
-        data["schema"] = SCHEMA_VERSION
-        return text.replace('"schema":1,', f'"schema":{SCHEMA_VERSION},', 1)
+        data["schema"] = MX_SCHEMA_VERSION
+        return text.replace('"schema":1,', f'"schema":{MX_SCHEMA_VERSION},', 1)
     return text
 
 
@@ -225,8 +227,9 @@ def _same_text(text: str, canonical: str) -> None:
 def _vector_file(data: Mapping[str, Any]) -> VectorFile:
     operation, name = data["operation"], data["format"]
     fmt = vector_format(operation, name)
-    policy = _policy(**data["policy"])
-    _known_fields(dict.fromkeys(data["assumes"], ""))
+    family = FAMILIES[FAMILY[operation]]
+    policy = _policy(family, **data["policy"])
+    _known_fields(family, dict.fromkeys(data["assumes"], ""))
     cases: dict[str, Case] = {}
     for number, entry in enumerate(data["cases"], start=1):
         try:
@@ -252,22 +255,22 @@ def _vector_file(data: Mapping[str, Any]) -> VectorFile:
     )
 
 
-def _policy(name: str, choices: dict[str, str]) -> Policy:
-    missing = sorted(OPEN_POINT_OF.keys() - choices.keys())
+def _policy(family: Family, name: str, choices: dict[str, str]) -> Choices:
+    missing = sorted(family.open_points.keys() - choices.keys())
     if missing:
         raise VectorError(
             f"the policy says nothing about {', '.join(missing)}: the file was written by another "
             "version of mxref, or edited"
         )
-    policy = get_policy("ocp").replace(**_known_fields(choices))
+    policy = family.kind().replace(**_known_fields(family, choices))
     if policy.name != name:
         raise VectorError(f"the policy is called {name!r}, but its choices are {policy.name!r}")
     return policy
 
 
-def _known_fields(choices: dict[str, str]) -> dict[str, str]:
+def _known_fields(family: Family, choices: dict[str, str]) -> dict[str, str]:
     for field in choices:
-        if field not in OPEN_POINT_OF:
+        if field not in family.open_points:
             raise VectorError(f"unknown policy field {field!r}")
     return choices
 
@@ -320,7 +323,7 @@ def _case(operation: str, fmt: AnyFormat, policy: str, entry: Mapping[str, Any])
 def _labels(operation: str, condition: dict[str, str]) -> dict[str, str]:
     """The choices of a label; those of a matrix product are names of accumulation models."""
     if operation != "matmul":
-        return _known_fields(condition)
+        return _known_fields(FAMILIES[FAMILY[operation]], condition)
     if condition.keys() - {ACCUMULATE}:
         raise VectorError(f"the labels of a matmul name {ACCUMULATE}, got {', '.join(condition)}")
     return condition

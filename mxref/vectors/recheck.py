@@ -14,20 +14,29 @@ from typing import Any
 import numpy as np
 
 from mxref import arrays
-from mxref.faults.legal import alternatives
+from mxref._policy_base import Choices
 from mxref.formats import block_format
 from mxref.policy import Policy
 from mxref.vectors import second_dot
+from mxref.vectors._families import alternatives
 from mxref.vectors.choices import with_choices
 from mxref.vectors.compare import same_output
 from mxref.vectors.driver import Subject, answers
 from mxref.vectors.gemm import second
 from mxref.vectors.gemm.recheck import matmul_problems
 from mxref.vectors.model import Case, Member, VectorFile
-from mxref.vectors.operations import Output, input_digits, output_digits
+from mxref.vectors.operations import (
+    RELATIVES,
+    Output,
+    input_digits,
+    output_digits,
+    output_tokens,
+)
+from mxref.vectors.relatives.second import relative_kernels
 
 __all__ = ["expectation_problems", "kernels"]
 
+_WIDTH = 100
 _Choices = tuple[tuple[str, str], ...]
 
 
@@ -75,7 +84,7 @@ def _claims(file: VectorFile, case: Case) -> Iterator[tuple[_Choices, list[Membe
 
 
 def _agree(
-    file: VectorFile, case: Case, got: Output | None, member: Member, policy: Policy
+    file: VectorFile, case: Case, got: Output | None, member: Member, policy: Choices
 ) -> bool:
     if policy == file.policy:
         return got == member.out and member is case.members[0]
@@ -85,9 +94,15 @@ def _agree(
 
 
 def _disagreement(
-    file: VectorFile, case: Case, got: Output | None, want: Output | None, policy: Policy
+    file: VectorFile, case: Case, got: Output | None, want: Output | None, policy: Choices
 ) -> str:
     lane = 0 if len(case.inputs.bits) == 1 else None
+    if file.operation in RELATIVES:
+        return (
+            f"{file.path}: case {case.id} ({case.comment}) under the policy {policy.name}: the "
+            f"file expects {_whole(file.operation, want)}, a second computation gives "
+            f"{_whole(file.operation, got)}"
+        )
     if got is not None and want is not None and got.scale == want.scale:
         pairs = enumerate(zip(got.bits, want.bits, strict=True))
         lane = next((lane for lane, (a, b) in pairs if a != b), lane)
@@ -111,10 +126,16 @@ def _shown(operation: str, out: Output | None, lane: int | None) -> str:
     return f"{out.bits[lane]:0{output_digits(operation)}x}"
 
 
+def _whole(operation: str, out: Output | None) -> str:
+    """All parts of an output, cut to what fits a message."""
+    text = "a refusal" if out is None else " ".join(output_tokens(operation, out))
+    return text if len(text) <= _WIDTH else text[: _WIDTH - 3] + "..."
+
+
 # --- asking the kernels ----------------------------------------------------------------------
 
 
-def kernels(operation: str, format_name: str, policy: Policy) -> Subject:
+def kernels(operation: str, format_name: str, policy: Choices) -> Subject:
     """Return mxref's kernels in the signature of an operation (see `mxref.vectors.driver`).
 
     Of products it is a second computation instead: of dot products float64 arithmetic with a single
@@ -126,6 +147,8 @@ def kernels(operation: str, format_name: str, policy: Policy) -> Subject:
     >>> kernels("decode", "e2m1", Policy())(np.array([7], np.uint8))
     array([6.], dtype=float32)
     """
+    if not isinstance(policy, Policy):
+        return relative_kernels(operation, format_name, policy)
     match operation:
         case "encode":
             return lambda x, random: arrays.encode(x, format_name, policy=policy, random=random)

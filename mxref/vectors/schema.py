@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from mxref.vectors.model import COMPARE_RULES, SCHEMA_VERSION, Verdict
+from mxref.vectors.model import COMPARE_RULES, MX_SCHEMA_VERSION, Verdict, schema_of
 from mxref.vectors.operations import (
     IN_FIELDS,
     INPUT_DIGITS,
     OPERATIONS,
     OUT_FIELDS,
     PACKINGS,
+    PARTS,
     SCALE_LAYOUTS,
     Field,
 )
@@ -68,9 +69,8 @@ def _field(field: Field) -> _Schema:
             return {"enum": list(INPUT_DIGITS)}
         case "layout":
             return {"enum": list(_LAYOUTS[field.key])}
-        case "operand":
-            codes = _list_of(_hex(2), minItems=1)
-            return _object({"scales": codes, "codes": codes})
+        case kind if kind in PARTS:
+            return _fields(PARTS[kind])
         case "size":
             one: _Schema = {"type": "integer"}
         case "number":
@@ -119,7 +119,7 @@ def _case(operation: str) -> _Schema:
 def _vector_file() -> _Schema:
     return _object(
         {
-            "schema": {"const": SCHEMA_VERSION},
+            "schema": {"enum": sorted({schema_of(operation) for operation in OPERATIONS})},
             "set_version": _ref("version"),
             "operation": {"enum": list(OPERATIONS)},
             "format": _text("^[a-z0-9_/-]+$"),
@@ -136,7 +136,12 @@ def _vector_file() -> _Schema:
         allOf=[
             {
                 "if": {"properties": {"operation": {"const": operation}}},
-                "then": {"properties": {"cases": _list_of(_ref(f"{operation}_case"))}},
+                "then": {
+                    "properties": {
+                        "schema": {"const": schema_of(operation)},
+                        "cases": _list_of(_ref(f"{operation}_case")),
+                    }
+                },
             }
             for operation in OPERATIONS
         ],
@@ -156,7 +161,7 @@ SCHEMA: _Schema = {
         **{f"{operation}_case": _case(operation) for operation in OPERATIONS},
         "manifest": _object(
             {
-                "schema": {"const": SCHEMA_VERSION},
+                "schema": {"const": MX_SCHEMA_VERSION},
                 "set_version": _ref("version"),
                 "license": _text(),
                 "provenance": _object(
@@ -222,7 +227,7 @@ def schema_problems(value: object, schema: _Schema, where: str = "") -> Iterator
     if "const" in schema and not _equal(value, schema["const"]):
         yield f"{place}expected {schema['const']!r}, got {_shown(value)}"
     if "enum" in schema and value not in schema["enum"]:
-        yield f"{place}{_shown(value)} is none of {', '.join(schema['enum'])}"
+        yield f"{place}{_shown(value)} is none of {', '.join(map(str, schema['enum']))}"
     if "pattern" in schema and isinstance(value, str) and not _matches(schema["pattern"], value):
         yield f"{place}{_shown(value)} does not match {schema['pattern']}"
     if isinstance(value, dict):

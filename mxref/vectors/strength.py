@@ -16,17 +16,22 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mxref.executors import run_units
-from mxref.faults import FAULTS
+from mxref.faults import FAULTS, bdr, nvfp4
 from mxref.faults.equivalent import REASONS, reason_for
 from mxref.faults.implementations import Implementation, implementations
-from mxref.faults.legal import alternatives
+from mxref.policy import Policy
+from mxref.relatives.bdr_format import BDRFormat
+from mxref.relatives.bdr_policy import BDRPolicy
+from mxref.relatives.nvfp4_policy import NVFP4Policy
+from mxref.vectors._families import alternatives
 from mxref.vectors.compare import accepts, same_output
 from mxref.vectors.driver import answers
 from mxref.vectors.gemm.faulty import faulty_products
-from mxref.vectors.lookup import vector_format
+from mxref.vectors.lookup import RelativeFormat, vector_format
 from mxref.vectors.model import Case, Progress, VectorFile, Verdict
-from mxref.vectors.operations import Output
+from mxref.vectors.operations import RELATIVES, Output
 from mxref.vectors.read import load, load_manifest
+from mxref.vectors.relatives.equivalent import equivalent
 
 __all__ = ["Row", "Strength", "Survey", "strength", "strength_of", "summary", "without_model"]
 
@@ -221,7 +226,7 @@ class Survey:
         if failing:
             status = KILLED
         elif not differing:
-            reason = reason_for(model.id, model.detail, file.operation, file.format) or ""
+            reason = _equivalent(model, file)
             status = EQUIVALENT if reason else UNKILLED
         else:
             choices = _explanation(file, outputs)
@@ -243,10 +248,33 @@ class Survey:
 
 
 def _models(file: VectorFile) -> tuple[Implementation, ...]:
-    fmt = vector_format(file.operation, file.format)
+    fmt, policy = vector_format(file.operation, file.format), file.policy
+    if file.operation == "nvfp4_quantize_tensor" and isinstance(policy, NVFP4Policy):
+        return _of_tensors(policy)
+    if isinstance(policy, NVFP4Policy):
+        return nvfp4.implementations(file.operation, policy)
+    if isinstance(policy, BDRPolicy) and isinstance(fmt, BDRFormat):
+        return bdr.implementations(file.operation, fmt, policy)
+    if isinstance(fmt, RelativeFormat) or not isinstance(policy, Policy):
+        raise TypeError(f"{file.path}: {fmt} under a policy of another family")
     if file.operation == "matmul" and isinstance(fmt, tuple):
         return faulty_products(fmt)
-    return implementations(file.operation, fmt, file.policy)
+    return implementations(file.operation, fmt, policy)
+
+
+def _equivalent(model: Implementation, file: VectorFile) -> str:
+    """Why no input shows a fault; "" where one can."""
+    asked = model.id, model.detail, file.operation
+    if file.operation in RELATIVES:
+        return equivalent(*asked, file.policy, file.format)
+    return reason_for(*asked, file.format) or ""
+
+
+def _of_tensors(policy: NVFP4Policy) -> tuple[Implementation, ...]:
+    """Faults that a tensor alone can show; the files of blocks have all the others."""
+    of_blocks = {(m.id, m.detail) for m in nvfp4.implementations("nvfp4_quantize", policy)}
+    found = nvfp4.implementations("nvfp4_quantize_tensor", policy)
+    return tuple(model for model in found if (model.id, model.detail) not in of_blocks)
 
 
 # --- one fault, one file ---------------------------------------------------------------------

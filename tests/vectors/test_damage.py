@@ -49,9 +49,10 @@ def single(root, message):
     [
         ('"cases":[', '"cases":[[', "damaged JSON at line"),
         ('"format":"e4m3"', '"format":e4m3', "damaged JSON at line 5"),
-        ('"schema":2', '"schema":3', "schema version 3 is newer than this mxref"),
-        ('"schema":2', '"schema":0', "schema: expected 2, got 0"),
-        ('"schema":2', '"schema":true', "schema: expected 2, got True"),
+        ('"schema":2', '"schema":4', "schema version 4 is newer than this mxref"),
+        ('"schema":2', '"schema":3', "schema: expected 2, got 3"),
+        ('"schema":2', '"schema":0', "schema: 0 is none of 2, 3"),
+        ('"schema":2', '"schema":true', "schema: True is none of 2, 3"),
         ('"format":"e4m3"', '"format":"e4m9"', "unknown element or scale format 'e4m9'"),
         ('"operation":"decode"', '"operation":"encode"', r"cases\[0\].*"),
         ('"operation":"decode"', '"operation":"deocde"', "'deocde' is none of encode, decode"),
@@ -182,7 +183,7 @@ def test_a_renamed_file(small_set):
 
 def test_an_edited_schema(small_set):
     edit(small_set / "schema.json", '"additionalProperties": false', '"additionalProperties": true')
-    single(small_set, "^schema.json: not the schema of version 2")
+    single(small_set, "^schema.json: not the schema of version 3")
 
 
 def test_another_version(small_set):
@@ -195,7 +196,7 @@ def test_another_version(small_set):
     [
         (None, None, "cannot be read: No such file"),
         ('"files":{', '"files":{{', "damaged JSON at line"),
-        ('"schema":2', '"schema":3', "schema version 3 is newer"),
+        ('"schema":2', '"schema":4', "schema version 4 is newer"),
         ('"cases":256', '"cases":"many"', "expected an integer, got 'many'"),
         ('"cases":256', '"cases":true', "expected an integer, got True"),
     ],

@@ -78,7 +78,7 @@ def test_nested_sets_and_single_files_are_reached(root, write_set, one_file):
         ('{"code":"05"}', '{"code":"06"}', "wrong id"),
         ('"flags":[]', '"flags":[],"note":""', "unknown field 'note'"),
         ('"command":"mxref', '"command":"somebody', "says something else in provenance"),
-        ('"schema":2', '"schema":3', "schema version 3 is newer"),
+        ('"schema":2', '"schema":4', "schema version 4 is newer"),
         ('"schema":2', '"schema":1', "of schema version 1, the canonical text is of version 2"),
     ],
 )

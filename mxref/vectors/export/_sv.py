@@ -11,14 +11,15 @@ from collections.abc import Iterator, Sequence
 from mxref.exact import element
 from mxref.exact.number import NumberClass
 from mxref.formats import ElementFormat, block_format, scalar_format
+from mxref.vectors.export._sv_relatives import relative_functions
 from mxref.vectors.export._table import TYPES, VERDICTS, Column, Table
 from mxref.vectors.export._write import described
 from mxref.vectors.model import COMPARE_RULES, VectorFile
-from mxref.vectors.operations import OUT_FIELDS, PACKINGS, SCALE_LAYOUTS
+from mxref.vectors.operations import OUT_FIELDS, PACKINGS, RELATIVES, SCALE_LAYOUTS
 
 __all__ = ["sv_files"]
 
-_RENAMED = {"type": "input_type"}  # a keyword
+_RENAMED = {"type": "input_type", "global": "global_scale"}  # keywords
 _COUNTS = {"members", "first_member"}
 
 
@@ -112,7 +113,11 @@ def _package(table: Table) -> Iterator[str]:
     yield from _struct("case_t", "CASE_BITS", table.cases)
     yield "  // One allowed output; if `refused`, the input is to be refused and the rest is zero."
     yield from _struct("member_t", "MEMBER_BITS", table.members)
-    yield from _functions(table)
+    if file.operation in RELATIVES:
+        names = [_RENAMED.get(column.name, column.name) for column in table.members]
+        yield from relative_functions(table, names)
+    else:
+        yield from _functions(table)
     yield "endpackage"
     yield "/* verilator lint_on UNUSEDSIGNAL */"
     yield "/* verilator lint_on UNUSEDPARAM */"

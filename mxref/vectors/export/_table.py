@@ -27,6 +27,8 @@ from mxref.vectors.operations import (
     INPUT_DIGITS,
     OUT_FIELDS,
     PACKINGS,
+    PARTS,
+    RELATIVES,
     SCALE_LAYOUTS,
     Field,
 )
@@ -182,16 +184,23 @@ def _is_ragged(operation: str) -> bool:
     return any(field.kind == "size" for field in IN_FIELDS[operation])
 
 
+def _block_length(file: VectorFile, rows: Sequence[tuple[int, ...]]) -> int:
+    """How many numbers a block has in each case: sub-scales are fewer than elements."""
+    if file.operation in RELATIVES:
+        return max(map(len, rows), default=0)
+    return block_format(file.format).block_size
+
+
 def _scalars(name: str, bits: int, numbers: Sequence[int]) -> Column:
     return Column(name, bits, 1, many=False, rows=tuple((number,) for number in numbers))
 
 
 def _columns(file: VectorFile, field: Field, held: Sequence[Any]) -> Iterator[Column]:
-    """The column of a field; two for an operand, none where no case has an optional field."""
-    if field.kind == "operand":
+    """The columns of a field: one a part for an operand, none for what no case has."""
+    if field.kind in PARTS:
         operands = [getattr(h, field.attribute) if field.attribute else h for h in held]
-        for key, attribute in (("scales", "scales"), ("codes", "bits")):
-            inner = Field(f"{field.key}_{key}", "code", attribute, many=True)
+        for part in PARTS[field.kind]:
+            inner = part._replace(key=f"{field.key}_{part.key}")
             yield from _columns(file, inner, operands)
         return
     rows = [() if h is None else _numbers(h, field) for h in held]
@@ -203,8 +212,7 @@ def _columns(file: VectorFile, field: Field, held: Sequence[Any]) -> Iterator[Co
     elif field.kind == "size":
         length = len(rows[0])
     else:
-        is_ragged = _is_ragged(file.operation)
-        length = None if is_ragged else block_format(file.format).block_size
+        length = None if _is_ragged(file.operation) else _block_length(file, rows)
     if length is not None:
         # The numbers of a refused member are zero and mean nothing.
         rows = [(0,) * length if h is None else row for h, row in zip(held, rows, strict=True)]

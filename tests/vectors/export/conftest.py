@@ -2,10 +2,10 @@
 
 import pytest
 
-from mxref.policy import get_policy
 from mxref.vectors import Case, Member, VectorFile, Verdict
+from mxref.vectors._families import FAMILIES
 from mxref.vectors.model import case_id
-from mxref.vectors.operations import Inputs, Output, inputs_as_json, output_as_json
+from mxref.vectors.operations import FAMILY, Inputs, Output, inputs_as_json, output_as_json
 
 TYPES = ["float32", "bfloat16", "float16"]
 PACKINGS = ["bytes", "nibbles-low-first"]
@@ -18,7 +18,7 @@ VERDICTS = ["must", "one_of", "open"]
 
 def make(operation, fmt, *cases, compare=()):
     """A file out of (inputs, outputs, verdict); None is a refused member."""
-    policy = get_policy("ocp")
+    policy = FAMILIES[FAMILY[operation]].kind()
     made = tuple(
         Case(
             case_id(operation, fmt, policy.name, inputs),
@@ -144,7 +144,98 @@ FILES = {
             MUST,
         ),
     ),
-}
+    "nvfp4_quantize": make(
+        "nvfp4_quantize",
+        "nvfp4",
+        (
+            Inputs("float32", _X[:16], amax=0x40C00000),
+            [
+                Output(block(1, 16), 0x7E, global_scale=0x3A800000),
+                Output(block(2, 16), 0x7F, global_scale=0x7FC00000),
+            ],
+            ONE_OF,
+        ),
+        (Inputs("bfloat16", (0x8000,) * 16, amax=0), [None], ONE_OF),
+        compare=("any-nan", "ue4m3-nan-hides-codes"),
+    ),
+    "nvfp4_dequantize": make(
+        "nvfp4_dequantize",
+        "nvfp4",
+        (
+            Inputs(None, block(6, 16), scales=(0x38,), global_scale=0x3F800000),
+            [Output(_X[:16])],
+            MUST,
+        ),
+        compare=("any-nan",),
+    ),
+    "nvfp4_quantize_tensor": make(
+        "nvfp4_quantize_tensor",
+        "nvfp4",
+        (
+            Inputs("float32", _X, shape=(2, 16), axis=1),
+            [Output(block(1), scales=(0x38, 0x39), global_scale=0x3F800000)],
+            MUST,
+        ),
+    ),
+    "nvfp4_dot": make(
+        "nvfp4_dot",
+        "nvfp4",
+        (
+            Inputs(None, block(1, 16), scales=(0x38,), global_scale=0x3F800000, shape=(7,),
+                   other=Inputs(None, block(2, 16), scales=(0x40,), global_scale=0x40000000)),
+            [Output((0x40400000,))],
+            MUST,
+        ),
+        compare=("any-nan",),
+    ),
+    "bdr_quantize": make(
+        "bdr_quantize",
+        "mx9",
+        (
+            Inputs("float32", _X[:16]),
+            [
+                Output(block(1, 16), 0x7F, subscales=(0, 1) * 4),
+                Output((0,) * 16, 0xFF, subscales=(0,) * 8),
+            ],
+            ONE_OF,
+        ),
+        compare=("nan-scale-hides-codes",),
+    ),
+    "bdr_quantize without sub-scales": make(
+        "bdr_quantize", "msfp12", (Inputs("float32", _X[:16]), [Output(block(1, 16), 0x7F)], MUST)
+    ),
+    "bdr_dequantize": make(
+        "bdr_dequantize",
+        "mx6",
+        (
+            Inputs(None, block(1, 16), scales=(0x7F,), subscales=(1, 0) * 4),
+            [Output(_X[:16])],
+            MUST,
+        ),
+    ),
+    "bdr_dot": make(
+        "bdr_dot",
+        "mx6",
+        (
+            Inputs(None, block(1, 16), scales=(0x7F,), subscales=(1, 0) * 4, shape=(16,),
+                   other=Inputs(None, block(2, 16), scales=(0x80,), subscales=(0, 1) * 4)),
+            [Output((0x40400000,))],
+            MUST,
+        ),
+    ),
+    "scaled_quantize": make(
+        "scaled_quantize",
+        "scaled_fp8_e4m3",
+        (Inputs("float32", _X), [Output(block(1), 0x3F800000), Output(block(2), 0x7FC00000)],
+         ONE_OF),
+        compare=("any-nan",),
+    ),
+    "scaled_dequantize": make(
+        "scaled_dequantize",
+        "vsq4",
+        (Inputs(None, block(1), scales=(0x3F800000,), subscales=(3, 15)), [Output(_X)], MUST),
+    ),
+}  # fmt: skip
 
 
 def _plain(value):

@@ -7,6 +7,11 @@ import numpy as np
 from mxref.vectors.export import export_files
 from mxref.vectors.model import sha256, vector_file_text
 
+RULES = (
+    *("any-nan", "nan-scale-hides-codes", "zero-block-any-scale"),
+    "ue4m3-nan-hides-codes",
+)
+
 
 def table_of_records(data, table, pool):
     """Rows of one table of a .bin file, by its description."""
@@ -46,12 +51,10 @@ def test_bin(file, wanted, grouped):
     assert sum(part["offset"] for part in layout[2:]) + header[9] == len(data)
     assert np.frombuffer(data, "<u2", 3, 48).tolist() == [1, 2, 3]
     assert data[56:88].hex() == sha256(vector_file_text(file).encode())
-    assert data[55] == sum(
-        1 << ["any-nan", "nan-scale-hides-codes", "zero-block-any-scale"].index(rule)
-        for rule in file.compare
-    )
+    assert data[55] == sum(1 << RULES.index(rule) for rule in file.compare)
     scalars = {"id", "verdict", "members", "first_member", "type", "axis", "k", "refused", "value"}
     scalars |= {"packing", "scale_layout", "code", "scale", "random"}
+    scalars |= {"amax", "global", "a_global", "b_global"}
     if file.operation == "encode":
         scalars.add("x")
     tables = []

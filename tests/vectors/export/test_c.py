@@ -8,7 +8,10 @@ import pytest
 from mxref.vectors.export import export_files
 from mxref.vectors.model import sha256, vector_file_text
 
-RAGGED = {"dot", "quantize_tensor", "dequantize_tensor", "matmul"}
+RAGGED = {
+    *("dot", "quantize_tensor", "dequantize_tensor", "matmul"),
+    *("nvfp4_quantize_tensor", "nvfp4_dot", "bdr_dot"),
+}
 
 
 def printing(file, name, cases):

@@ -17,7 +17,7 @@ def test_csv(file, wanted):
     assert data.count(b"\r\n") == data.count(b"\n") == len(file.cases) + 1
     header, *rows = csv.reader(io.StringIO(data.decode("ascii"), newline=""))
     assert {len(row) for row in rows} == {len(header)}
-    lists = {"codes", "values", "scales", "elements", "shape"}
+    lists = {"codes", "values", "scales", "subscales", "elements", "shape"}
 
     def cell(name, text):
         names = {"type": TYPES, "packing": PACKINGS, "scale_layout": LAYOUTS}.get(name)

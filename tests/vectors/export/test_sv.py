@@ -9,7 +9,10 @@ import pytest
 from mxref.vectors.export import export_files
 
 pytestmark = pytest.mark.examples  # needs the same tools
-RAGGED = {"dot", "quantize_tensor", "dequantize_tensor", "matmul"}
+RAGGED = {
+    *("dot", "quantize_tensor", "dequantize_tensor", "matmul"),
+    *("nvfp4_quantize_tensor", "nvfp4_dot", "bdr_dot"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -23,11 +26,13 @@ def need():
     return check
 
 
+NAMES = {"type": "input_type", "global": "global_scale"}
+WIDE = {"shape", "axis", "k", "x", "value", "values", "random"}
+
+
 def packed_width(key):
-    """Bits of one number of a field."""
-    if key in {"shape", "axis", "k", "x", "value", "values", "random"}:
-        return 32
-    return 8
+    """Bits of one number of a list."""
+    return 32 if key in WIDE else 8
 
 
 def dump(file, package, cases):
@@ -35,7 +40,7 @@ def dump(file, package, cases):
 
     def fields(row, names, example, prefix):
         for key in names:
-            name = "input_type" if key == "type" else key
+            name = NAMES.get(key, key)
             value, width = example[key], packed_width(key)
             upper = f"{prefix}{key}".upper()
             if not isinstance(value, list):
