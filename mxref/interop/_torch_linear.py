@@ -236,6 +236,10 @@ class MXLinear(_Linear):  # type: ignore[misc]  # torch's, if it is there
         dtype: Any = None,
     ) -> None:
         required("torch", "MXLinear")
+        if not isinstance(bias, bool):
+            raise TypeError(
+                f"bias is True or False, got {bias!r}; a recipe goes by its name: recipe={bias!r}"
+            )
         chosen = recipe_of(recipe)
         super().__init__(in_features, out_features, bias, device=device, dtype=dtype)
         self.recipe = chosen

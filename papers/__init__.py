@@ -1,0 +1,1 @@
+"""The published results that mxref reproduces: ``python -m papers``."""
