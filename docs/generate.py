@@ -19,6 +19,8 @@ from faults_page import fault_page
 from frameworks_page import frameworks_page
 from layouts_page import layouts_page
 from matmul_page import matmul_page
+from papers_page import papers_page
+from relatives_page import relatives_page
 from replays_page import replays_page
 from scaling_page import scaling_page
 from sessions import sessions_page
@@ -275,6 +277,8 @@ PAGES = {
     "clauses.md": clause_page,
     "policy.md": policy_page,
     "profiles.md": profile_page,
+    "relatives.md": relatives_page,
+    "papers.md": lambda: papers_page(NOTE),
     "faults.md": lambda: fault_page(NOTE),
     "diagnosis.md": lambda: diagnosis_page(NOTE),
     "real-defects.md": lambda: replays_page(NOTE),

@@ -94,6 +94,8 @@ class Quirk:
 
 # Not in the extra `peers`: too large for what they add, or at odds with another's requirements.
 BEYOND = {
+    "fouroversix": "SKIP_CUDA_BUILD=1 pip install --no-deps --no-build-isolation "
+    "fouroversix==1.0.5",
     "comfy_kitchen": "pip install --no-deps comfy-kitchen==0.2.40",
     "modelopt": "pip install nvidia-modelopt==0.47.0",
     "quark": "pip install --no-deps amd-quark==0.13",
