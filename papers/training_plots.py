@@ -16,6 +16,7 @@ _LINES = {
     "fp32": ("#000000", "-"),
     "bf16": (COLOURS["grey"], "--"),
     "mxfp8": (COLOURS["blue"], "-"),
+    "mxfp8-rceil": (COLOURS["blue"], "--"),
     "mx9": (COLOURS["orange"], "-"),
     "mxfp6-e2m3": (COLOURS["green"], "-"),
     "mxfp6-e3m2": (COLOURS["green"], "--"),

@@ -232,6 +232,7 @@ _TABLE: dict[str, dict[str, Any]] = {
     "fp32": {**_NONE, "vector": "float32"},
     "bf16": _NONE,
     "mxfp8": _same("mxfp8_e4m3", _AWAY),
+    "mxfp8-rceil": _same("mxfp8_e4m3", f"{_AWAY},scale_rule=rceil"),
     "mxfp8-e5m2-gradients": {**_same("mxfp8_e4m3", _AWAY), "gradients": "mxfp8_e5m2"},
     "mxfp6-e3m2": _same("mxfp6_e3m2", _AWAY),
     "mxfp6-e2m3": _same("mxfp6_e2m3", _AWAY),

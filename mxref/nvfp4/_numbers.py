@@ -67,15 +67,15 @@ def as_stored(given: Any, name: str = "global_scale") -> np.float32:
 
 
 def as_amax(given: Any, name: str = "global_amax") -> np.float32:
-    """Return the largest magnitude of a tensor.
+    """Return the largest magnitude of a tensor; NaN is that of one with a NaN in it.
 
     Raises
     ------
     TypeError, ValueError
-        If it is no real number, more than one, negative or NaN.
+        If it is no real number, more than one, or negative.
     """
     single = _single(given, name)
-    if not single >= 0:
+    if single < 0:
         raise ValueError(
             f"{name} is {given}; a largest magnitude is 0 or more: pass np.abs(x).max() of the "
             "whole tensor, or leave it out to have that of x taken"
