@@ -17,7 +17,7 @@ import ml_dtypes
 import numpy as np
 
 from mxref.check import stimuli
-from mxref.faults import FAULTS, correct, implementations, reason_for
+from mxref.faults import FAULTS, _texts_bdr, correct, implementations, reason_for
 from mxref.faults.dots import correct_dot
 from mxref.faults.probes import normal_form
 from mxref.faults.tensors import correct_tensor
@@ -308,6 +308,14 @@ def unseen_rows(sections):
         yield fault, names, reason
 
 
+UNKNOWN = "**No model and no reason.**"
+OF_RELATIVES = dict.fromkeys(
+    (row[0] for row in _texts_bdr.ROWS),
+    "MX formats have no such bits: it concerns block data representations, whose check names it "
+    "(tests/check/bdr).",
+)
+
+
 def absent_rows(sections):
     """Faults of which no operation has a model."""
     seen = {key[0] for section in sections for key in section.cells}
@@ -315,7 +323,7 @@ def absent_rows(sections):
         if fault.id not in seen:
             ops = ("quantize", "dequantize", "encode", "decode", "dot")
             reasons = (reason_for(fault.id, "", op, "mxfp4") for op in ops)
-            reason = next((r for r in reasons if r), "**No model and no reason.**")
+            reason = next((r for r in reasons if r), OF_RELATIVES.get(fault.id, UNKNOWN))
             yield fault.id, fault.title, reason
 
 

@@ -85,8 +85,11 @@ _TEXTS = (
 FAULTS: Mapping[str, Fault] = MappingProxyType(
     {
         row[0]: Fault(*row, _STAGES[row[0][0]], MappingProxyType(dict(_LEGAL.get(row[0], {}))))
+        # By stage, as the pages list them; a stage's own rows come before those of the relatives.
+        for stage in _STAGES
         for rows in _TEXTS
         for row in rows
+        if row[0][0] == stage
     }
 )
 """Every fault, by id.

@@ -46,14 +46,16 @@ def test_the_committed_set_verifies(committed):
 def test_files_are_of_a_size_that_people_read(committed):
     manifest = load_manifest(committed / "manifest.json")
     assert max(entry.size for entry in manifest.files.values()) < 1.1e6
-    assert manifest.size < 61e6
+    assert manifest.size < 76e6
 
 
 def test_the_core_set_is_small_and_part_of_the_whole(committed, every_file):
     core = load_manifest(committed / "core" / "manifest.json")
-    assert core.size < 1e6
+    assert core.size < 1.2e6
     paths = [p for p, entry in core.files.items() if entry.cases and p.endswith(".json")]
-    assert {file.operation for file in every_file.values()} == {p.split("/")[0] for p in paths}
+    # The core is chosen by the faults that it shows; products of the relatives have no models yet.
+    operations = {file.operation for file in every_file.values()} - {"nvfp4_dot", "bdr_dot"}
+    assert operations == {p.split("/")[0] for p in paths}
     for path in paths:
         few = load(committed / "core" / path)
         whole = {case.id: case for case in every_file[path].cases}

@@ -106,6 +106,47 @@ def check_inputs(operation, inputs, words):
             assert names == inputs.layout
             assert take(elements) == inputs.bits
             assert take(scales) == inputs.scales
+        case _:
+            check_relatives(operation, inputs, take)
+
+
+def check_relatives(operation, inputs, take):
+    """The same for NVFP4 and BDR."""
+    match operation:
+        case "nvfp4_scale_encode" | "bdr_quantize" | "scaled_quantize":
+            count = {"nvfp4_scale_encode": 1, "bdr_quantize": 16, "scaled_quantize": 32}[operation]
+            assert take(1 + count) == (TYPES[inputs.type], *inputs.bits)
+        case "nvfp4_scale_decode":
+            assert take(1) == inputs.bits
+        case "nvfp4_quantize":
+            assert take(18) == (TYPES[inputs.type], inputs.amax, *inputs.bits)
+        case "nvfp4_dequantize":
+            assert take(18) == (inputs.global_scale, *inputs.scales, *inputs.bits)
+        case "nvfp4_quantize_tensor":
+            rows, columns, axis, source = take(4)
+            assert ((rows, columns), axis) == (inputs.shape, inputs.axis)
+            assert source == TYPES[inputs.type]
+            assert take(rows * columns) == inputs.bits
+        case "nvfp4_dot":
+            assert take(1) == inputs.shape
+            for operand in (inputs, inputs.other):
+                blocks, whole = take(2)
+                assert whole == operand.global_scale
+                assert take(blocks) == operand.scales
+                assert take(16 * blocks) == operand.bits
+        case "bdr_dequantize" | "scaled_dequantize":
+            wanted = (*inputs.scales, *inputs.subscales, *inputs.bits)
+            assert take(len(wanted)) == wanted
+            assert len(inputs.bits) == (16 if operation[0] == "b" else 32)
+        case "bdr_dot":
+            assert take(1) == inputs.shape
+            for operand in (inputs, inputs.other):
+                (blocks,) = take(1)
+                assert blocks == len(operand.scales)
+                wanted = (*operand.scales, *operand.subscales, *operand.bits)
+                assert take(len(wanted)) == wanted
+        case _:
+            raise AssertionError(operation)
 
 
 def test_the_twins_hold_the_same_cases(every_file):
@@ -118,8 +159,8 @@ def test_the_twins_hold_the_same_cases(every_file):
             assert next(words) == len(members)
             check_inputs(file.operation, case.inputs, words)
             for out in members:
-                scales = [] if out.scale is None else [out.scale]
-                wanted = [*scales, *out.scales, *out.bits]
+                first = [n for n in (out.global_scale, out.scale) if n is not None]
+                wanted = [*first, *out.scales, *out.subscales, *out.bits]
                 assert [next(words) for _ in wanted] == wanted
         assert next(words, None) is None
 
