@@ -611,7 +611,7 @@ def test_bad_recipes(mx):
         ),
         (
             ValueError,
-            "weights: unknown policy 'ocp'.*bdr-paper",
+            "weights: .*unknown policy 'ocp'.*bdr-paper",
             {"weights": "mx9", "policy": "ocp"},
         ),
         (ValueError, "block_size=16 is for the OCP formats", {"weights": "mx9", "block_size": 16}),
@@ -626,6 +626,8 @@ def test_bad_recipes(mx):
             mx.MXRecipe(**given)
     with pytest.raises(ValueError, match="unknown field of a recipe 'weight'"):
         mx.MXRecipe().replace(weight="mxfp4")
+    with pytest.raises(TypeError, match=r"bias is True or False, got 'mx9'.*recipe='mx9'"):
+        mx.MXLinear(4, 4, "mx9")
     with pytest.raises(ValueError, match="unknown recipe 'mxfp9'"):
         mx.MXLinear(4, 4, recipe="mxfp9")
     with pytest.raises(TypeError, match="expected an MXRecipe, or a name"):
