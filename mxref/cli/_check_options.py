@@ -80,7 +80,7 @@ def relatives(function: _F) -> _F:
     whole = click.option(
         "--global-scale",
         metavar="NUMBER|FILE.npy",
-        help="NVFP4: the number that decoding multiplies by; default 1.",
+        help="NVFP4: the number that decoding multiplies by; 1 where a tensor has none.",
     )
     second = click.option(
         "--subscales",
