@@ -1,7 +1,7 @@
 """NVFP4 as projects compute it: block scales and elements, each in its own order of operations.
 
-No standard says how the scales of NVFP4 are chosen. Each recipe here computes in float32 as its
-project does, given the global multiplier g that the file holds.
+The orders are those of the profiles of ``mxref.nvfp4``; here they are applied to blocks of a file
+that holds the global multiplier g, or its reciprocal.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mxref import casts
+from mxref import casts, nvfp4
+from mxref.kernels.nvfp4 import Globals
 from mxref.policy import Policy
 
 __all__ = ["RECIPES", "Recipe"]
@@ -23,12 +24,9 @@ Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]
 
 _SIX, _MOST = np.float32(6), np.float32(448)
-_LARGEST = np.finfo(np.float32).max
-_ALL = np.arange(256, dtype=np.uint8)
-_SCALES = casts.decode(_ALL, "e4m3").astype(np.float32)
+_SCALES = casts.decode(np.arange(256, dtype=np.uint8), "e4m3").astype(np.float32)
 _EVEN = Policy()
 _DOWN = _EVEN.replace(rounding="nearest-down", neg_zero="drop")
-_NO_SIGN = _EVEN.replace(neg_zero="drop-input")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,88 +52,30 @@ class Recipe:
     encode: Callable[[Floats, Bytes, float], Bytes]
 
 
-def _e4m3(numbers: Floats) -> Bytes:
-    """To nearest even, at most 448."""
-    return casts.encode(np.minimum(numbers, _MOST), "e4m3").view(np.uint8)
+def _of_tensor(g: float) -> Globals:
+    """Both forms of g. Where its reciprocal is stored, float64 brings that back to the bit."""
+    return Globals(np.float32(1 / float(g)), np.float32(g), np.float32(np.nan))
 
 
-def _e2m1(numbers: Floats, policy: Policy = _EVEN) -> Bytes:
-    return np.asarray(casts.encode(np.clip(numbers, -_SIX, _SIX), "e2m1", policy), np.uint8)
+def _scale(profile: str) -> Callable[[Floats, float], Bytes]:
+    policy = nvfp4.get_policy(profile)
+    return lambda amax, g: nvfp4.block_scales(amax, _of_tensor(g), policy)
 
 
-def _divisor(g: float) -> np.float32:
-    """What is stored where the reciprocal of g is: float64 brings it back to the bit."""
-    return np.float32(1 / float(g))
+def _encode(profile: str) -> Callable[[Floats, Bytes, float], Bytes]:
+    policy = nvfp4.get_policy(profile)
 
+    def encode(x: Floats, scales: Bytes, g: float) -> Bytes:
+        return nvfp4.encode_with_scales(x, scales[:, None], _of_tensor(g), -1, policy)
 
-def _unit(scales: Bytes) -> Floats:
-    return np.asarray(_SCALES[scales][:, None])
-
-
-# --- torchao ------------------------------------------------------------------------------------
-
-
-def _torchao_scale(amax: Floats, g: float) -> Bytes:
-    least = np.float32(2.0**-6)
-    return _e4m3(np.maximum(amax / _SIX / np.float32(g), least))
-
-
-def _torchao_codes(x: Floats, scales: Bytes, g: float) -> Bytes:
-    return _e2m1(x * (np.float32(1) / np.float32(g) / _unit(scales)))
-
-
-# --- Model-Optimizer ----------------------------------------------------------------------------
-
-
-def _modelopt_scale(amax: Floats, g: float) -> Bytes:
-    wanted = amax / (_SIX * np.float32(g))
-    wanted = np.where(wanted == 0, np.float32(1), wanted)
-    return _e4m3(np.maximum(wanted, np.float32(2.0**-9)))
-
-
-def _modelopt_codes(x: Floats, scales: Bytes, g: float) -> Bytes:
-    return _e2m1(x / (_unit(scales) * np.float32(g)), _NO_SIGN)
-
-
-# --- TransformerEngine --------------------------------------------------------------------------
-
-
-def _te_scale(amax: Floats, g: float) -> Bytes:
-    return _e4m3(amax * (_divisor(g) * (np.float32(1) / _SIX)))
-
-
-def _te_codes(x: Floats, scales: Bytes, g: float) -> Bytes:
-    factor = np.minimum(np.float32(1) / (_unit(scales) * np.float32(g)), _LARGEST)
-    return _e2m1(x * factor, _NO_SIGN)
-
-
-# --- compressed-tensors -------------------------------------------------------------------------
-
-
-def _compressed_scale(amax: Floats, g: float) -> Bytes:
-    codes = _e4m3(_divisor(g) * (amax / _SIX))
-    return np.asarray(np.where(codes == 0, _e4m3(np.array([0.125], np.float32)), codes))
-
-
-def _compressed_codes(x: Floats, scales: Bytes, g: float) -> Bytes:
-    return _e2m1(x / (_unit(scales) / _divisor(g)), _NO_SIGN)
-
-
-# --- MLX and GGUF: no global multiplier ---------------------------------------------------------
-
-
-def _mlx_scale(amax: Floats, g: float) -> Bytes:
-    return _e4m3(amax / _SIX / np.float32(g))
-
-
-def _mlx_codes(x: Floats, scales: Bytes, g: float) -> Bytes:
-    unit = _unit(scales) * np.float32(g)
-    numbers = np.where(unit == 0, np.float32(0), x / unit)
-    return _e2m1(numbers, _DOWN)
+    return encode
 
 
 def _gguf_scale(amax: Floats, g: float) -> Bytes:
-    """Half a step is added to the bits that are dropped: ties go up."""
+    """Half a step is added to the bits that are dropped: ties go up, and 7/512 is never left.
+
+    The profile ``gguf`` carries there, and names that as its divergence.
+    """
     number = np.minimum(amax / _SIX / np.float32(g), _MOST)
     bits = number.view(np.uint32)
     exponent = (bits >> 23).astype(np.int32) - 127 + 7
@@ -151,7 +91,7 @@ def _gguf_scale(amax: Floats, g: float) -> Bytes:
 
 def _nearest(policy: Policy) -> Callable[[Floats, Bytes, float], Bytes]:
     def encode(x: Floats, scales: Bytes, g: float) -> Bytes:
-        unit = _unit(scales).astype(np.float64) * np.float64(g)
+        unit = _SCALES[scales][:, None].astype(np.float64) * np.float64(g)
         numbers = np.where(unit == 0, 0.0, x.astype(np.float64) / unit)
         codes = casts.encode(np.clip(numbers, -6, 6), "e2m1", policy)
         return np.asarray(codes, np.uint8)
@@ -168,43 +108,43 @@ RECIPES = _table(
         "mlx-nvfp4",
         "MLX on a CPU, mode nvfp4",
         "measured on mlx 0.32.4",
-        _mlx_scale,
-        _mlx_codes,
+        _scale("mlx"),
+        _encode("mlx"),
     ),
     Recipe(
         "gguf-nvfp4",
         "GGUF, NVFP4 blocks",
         "scales measured on gguf 0.19.0; elements [secondary]",
         _gguf_scale,
-        _mlx_codes,
+        _encode("gguf"),
     ),
     Recipe(
         "torchao-nvfp4",
         "torchao, nvfp4_quantize",
         "measured on torchao 0.18.0",
-        _torchao_scale,
-        _torchao_codes,
+        _scale("torchao"),
+        _encode("torchao"),
     ),
     Recipe(
         "modelopt-nvfp4",
         "NVIDIA Model-Optimizer, NVFP4QTensor",
         "read in 0.47.0, not run",
-        _modelopt_scale,
-        _modelopt_codes,
+        _scale("modelopt"),
+        _encode("modelopt"),
     ),
     Recipe(
         "compressed-tensors-nvfp4",
         "compressed-tensors, nvfp4-pack-quantized",
         "read in 0.20.0, not run",
-        _compressed_scale,
-        _compressed_codes,
+        _scale("compressed-tensors"),
+        _encode("compressed-tensors"),
     ),
     Recipe(
         "transformer-engine-nvfp4",
         "TransformerEngine, the reference of its tests",
         "[secondary]",
-        _te_scale,
-        _te_codes,
+        _scale("te-reference"),
+        _encode("te-reference"),
     ),
     Recipe(
         "nearest-even",
