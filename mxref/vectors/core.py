@@ -75,6 +75,8 @@ def goal(file: VectorFile, fault: tuple[str, str]) -> tuple[str, ...] | None:
 def core_of(shown: Iterable[Shown]) -> list[VectorFile]:
     """Return the files with the fewest cases that show every fault which the files show.
 
+    An operation whose faults nothing models is there with one case.
+
     A header is that of the whole file, without the clauses and covergroups that no case is left
     of. Files of which no case is needed are left out.
 
@@ -83,6 +85,7 @@ def core_of(shown: Iterable[Shown]) -> list[VectorFile]:
     shown : iterable of Shown
         All files of a set; their order does not matter for what is chosen.
     """
+    shown = list(shown)
     files = {s.file.path: s.file for s in shown}
     size: dict[_Place, int] = {}
     needed: dict[tuple[str, ...], set[_Place]] = {}
@@ -98,6 +101,11 @@ def core_of(shown: Iterable[Shown]) -> list[VectorFile]:
             what = goal(file, fault)
             if what is not None:
                 needed.setdefault(what, set()).update((file.path, one) for one in ids)
+    modelled = {file.operation for file, kills in shown if kills}
+    for file in files.values():
+        if file.operation not in modelled:  # one case at least shows how it is read
+            everyone = ((file.path, case.id) for case in file.cases)
+            needed.setdefault((file.operation,), set()).update(everyone)
     chosen = _covering(needed, size)
     return [
         _only(file, {case_id for place, case_id in chosen if place == path})

@@ -7,6 +7,7 @@ import pytest
 
 from mxref.vectors import VectorError, generate, load, load_manifest, plan, verify
 from mxref.vectors.model import case_id, sha256
+from mxref.vectors.operations import FAMILY
 
 # Not `import ... as`: the package also has a function of that name.
 generator = importlib.import_module("mxref.vectors.generate")
@@ -43,19 +44,30 @@ def test_the_committed_set_verifies(committed):
     assert result.cases == load_manifest(committed / "manifest.json").case_count > 10_000
 
 
+def sizes(manifest, family):
+    """Bytes of the files of all operations of a family."""
+    operations = {path: path.split("/")[0] for path in manifest.files}
+    return sum(
+        entry.size
+        for path, entry in manifest.files.items()
+        if FAMILY.get(operations[path]) == family
+    )
+
+
 def test_files_are_of_a_size_that_people_read(committed):
     manifest = load_manifest(committed / "manifest.json")
     assert max(entry.size for entry in manifest.files.values()) < 1.1e6
-    assert manifest.size < 76e6
+    assert sizes(manifest, "mx") < 61e6
+    assert sizes(manifest, "nvfp4") + sizes(manifest, "bdr") < 14.2e6
 
 
 def test_the_core_set_is_small_and_part_of_the_whole(committed, every_file):
     core = load_manifest(committed / "core" / "manifest.json")
-    assert core.size < 1.2e6
+    assert sizes(core, "mx") < 0.96e6
+    assert sizes(core, "nvfp4") + sizes(core, "bdr") < 0.11e6
+    assert core.size < 1.16e6  # with the schema
     paths = [p for p, entry in core.files.items() if entry.cases and p.endswith(".json")]
-    # The core is chosen by the faults that it shows; products of the relatives have no models yet.
-    operations = {file.operation for file in every_file.values()} - {"nvfp4_dot", "bdr_dot"}
-    assert operations == {p.split("/")[0] for p in paths}
+    assert {file.operation for file in every_file.values()} == {p.split("/")[0] for p in paths}
     for path in paths:
         few = load(committed / "core" / path)
         whole = {case.id: case for case in every_file[path].cases}
