@@ -77,9 +77,10 @@ def operands_of(a: Any, b: Any, c: Any = None) -> Operands:
         if not isinstance(operand, MXArray):
             if type(operand).__name__ in _RELATIVES:
                 raise TypeError(
-                    f"{name} is of type {type(operand).__name__}, which only mxref.matmul multiplies; to "
-                    "check a product of such operands, compare it with mxref.matmul(a, b, c), the "
-                    "exact sums rounded once, or with what a named accumulate= gives"
+                    f"{name} is of type {type(operand).__name__}, which only mxref.matmul "
+                    "multiplies; to check a product of such operands, compare it with "
+                    "mxref.matmul(a, b, c), the exact sums rounded once, or with what a named "
+                    "accumulate= gives"
                 )
             raise TypeError(
                 f"{name} is a {type(operand).__name__}; expected an MXArray: "
