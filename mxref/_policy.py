@@ -278,12 +278,12 @@ class Policy(Choices):
     nvfp4_recipe: choice.Nvfp4Recipe = choose(
         "OP-NVFP4-RECIPE",
         choice.Nvfp4Recipe.UNASSIGNED,
-        "NVFP4 is no OCP format",
+        "NVFP4 is no OCP format: mxref.nvfp4.NVFP4Policy has its choices",
     )
     bdr_quantizer: choice.BdrQuantizer = choose(
         "OP-BDR-QUANTIZER",
         choice.BdrQuantizer.UNASSIGNED,
-        "MX9, MX6 and MX4 are no OCP formats",
+        "MX9, MX6 and MX4 are no OCP formats: mxref.bdr.BDRPolicy has their choices",
     )
     conformance_claim: choice.ConformanceClaim = choose(
         "OP-CONFORMANCE-CLAIM",
