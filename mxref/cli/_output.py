@@ -13,7 +13,18 @@ import click
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["CliError", "console", "emit_json", "fail", "json_option", "one_line_errors"]
+    from mxref.show._text import View
+
+__all__ = [
+    "CliError",
+    "color_option",
+    "console",
+    "emit_json",
+    "emit_view",
+    "fail",
+    "json_option",
+    "one_line_errors",
+]
 
 _PIPE_WIDTH = 80
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -50,6 +61,26 @@ def json_option(function: _F) -> _F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")(
         function
     )
+
+
+def color_option(function: _F) -> _F:
+    """Add ``--color``."""
+    return click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        help="Colours; auto: on a terminal, unless NO_COLOR is set.",
+    )(function)
+
+
+def emit_view(view: View, color: str = "auto") -> None:
+    """Print something to look at, in colour where that is wanted."""
+    from mxref.show._paint import wants_colour
+
+    is_coloured = color == "always" or (color == "auto" and wants_colour())
+    # click would strip the colours of what it takes for no terminal.
+    click.echo(view.to_ansi() if is_coloured else str(view), color=is_coloured)
 
 
 def emit_json(document: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from mxref.cli._files import INPUT_DTYPES
-from mxref.cli._output import emit_json, json_option, one_line_errors
+from mxref.cli._output import color_option, emit_json, emit_view, json_option, one_line_errors
 
 __all__ = ["command"]
 
@@ -20,12 +20,14 @@ __all__ = ["command"]
     type=click.Choice(INPUT_DTYPES),
     help="The type that VALUE comes in, and is rounded to first; default float32.",
 )
+@color_option
 @json_option
 def command(
     value: str,
     format_name: str,
     policy: str,
     input_dtype: str | None,
+    color: str,
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Explain how VALUE becomes a code of FORMAT: each step, with its clause.
@@ -40,4 +42,4 @@ def command(
     if as_json:
         emit_json(view.to_dict())
     else:
-        click.echo(str(view))
+        emit_view(view, color)

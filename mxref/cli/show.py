@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mxref.cli._output import emit_json, json_option, one_line_errors
+from mxref.cli._output import color_option, emit_json, emit_view, json_option, one_line_errors
 
 __all__ = ["command"]
 
@@ -12,8 +12,9 @@ __all__ = ["command"]
 @click.command("show")
 @click.argument("format_name", metavar="FORMAT")
 @click.argument("code", required=False)
+@color_option
 @json_option
-def command(format_name: str, code: str | None, as_json: bool) -> None:  # noqa: FBT001
+def command(format_name: str, code: str | None, color: str, as_json: bool) -> None:  # noqa: FBT001
     """Show a format, or one CODE of it: fields, value, neighbours.
 
     FORMAT is an element or scale format (e4m3 e5m2 e3m2 e2m3 e2m1 int8 e8m0) or a block format
@@ -26,4 +27,4 @@ def command(format_name: str, code: str | None, as_json: bool) -> None:  # noqa:
     if as_json:
         emit_json(view.to_dict())
     else:
-        click.echo(str(view))
+        emit_view(view, color)

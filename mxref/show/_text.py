@@ -6,11 +6,14 @@ last digit.
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from abc import ABC, abstractmethod
 from decimal import Context, Decimal, Inexact
 from fractions import Fraction
 from typing import TYPE_CHECKING
+
+from mxref.show import _paint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -40,7 +43,9 @@ class View(ABC):
     """Something to look at: `str` gives its text, and so does `repr`, for the REPL.
 
     Subclasses give the text as ``_lines()`` and the same facts as ``to_dict()``, in plain types
-    that ``json.dumps`` accepts.
+    that ``json.dumps`` accepts. What stretches of the text mean they may add as ``_marks()``:
+    colours come from there, in an interactive session on a terminal and in a notebook. `str` is
+    always without colour.
     """
 
     __slots__ = ()
@@ -53,11 +58,25 @@ class View(ABC):
     def to_dict(self) -> dict[str, object]:
         """Return the same facts in types that JSON knows; exact numbers are strings ``p/q``."""
 
+    def _marks(self, lines: Sequence[str]) -> Iterable[_paint.Mark]:
+        """Say what parts of the text are; later marks win."""
+        return _paint.common_marks(lines)
+
     def __str__(self) -> str:
         return "\n".join(line.rstrip() for line in self._lines())
 
     def __repr__(self) -> str:
-        return str(self)
+        # sys.ps1 exists in an interactive interpreter only: logs and files get plain text.
+        return self.to_ansi() if hasattr(sys, "ps1") and _paint.wants_colour() else str(self)
+
+    def to_ansi(self) -> str:
+        """Return the text with the colours of a terminal."""
+        lines = self._lines()
+        return _paint.ansi(lines, self._marks(lines))
+
+    def _repr_html_(self) -> str:
+        lines = self._lines()
+        return _paint.markup(lines, self._marks(lines))
 
 
 def ratio(value: Fraction) -> str:
