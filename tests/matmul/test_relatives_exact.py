@@ -210,7 +210,7 @@ def bdr_values(q):
     ]
 
 
-@pytest.mark.parametrize("g", [0.3, -1.0, 0.0, np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("g", [0.3, 0.0, np.inf, np.nan])
 def test_nvfp4_is_its_definition_with_specials(g):
     rng = np.random.default_rng(8)
     a, b = nvfp4_of(rng, (4, 32), 1, g), nvfp4_of(rng, (32, 3), 0, 0.7)

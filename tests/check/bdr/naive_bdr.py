@@ -223,6 +223,51 @@ class E26(Naive):
         return self.pack(magnitude & self.top, np.signbit(x))
 
 
+class E27(Naive):
+    def codes(self, x, e, d):
+        mantissa, own = np.frexp(x)
+        first = np.ldexp(rne(np.ldexp(mantissa, self.m)), own - self.m)  # m bits of its own
+        return super().codes(first, e, d)
+
+
+class VSQ:
+    """Two levels of scales, both computed in float32: one for all, an integer for each 16."""
+
+    def __init__(self, name):
+        self.m, self.d2 = {"vsq8": (7, 8), "vsq6": (5, 6), "vsq4": (3, 4)}[name]
+
+    def __call__(self, x):
+        x = np.asarray(x, np.float32)
+        subs = x.reshape(len(x), -1, 16)
+        top, most = np.float32((1 << self.m) - 1), np.float32((1 << self.d2) - 1)
+        with np.errstate(all="ignore"):
+            own = np.abs(subs).max(2) / top
+            scale = own.max(1, keepdims=True) / most
+            quotients = np.nan_to_num(own.astype(float) / scale)
+            integers = np.clip(self.integers(quotients), 0, most).astype(np.float32)
+            divisor = (integers * scale)[:, :, None]
+            found = np.where(divisor == 0, 0, np.clip(np.rint(subs / divisor), -top, top))
+        codes = found.astype(int) & int(2 * top + 1)
+        return (
+            codes.reshape(x.shape).astype(np.uint8),
+            scale.astype(np.float32),
+            integers.astype(np.uint8),
+        )
+
+    def integers(self, quotients):
+        return np.rint(quotients)
+
+
+class S24Down(VSQ):
+    def integers(self, quotients):
+        return np.floor(quotients)
+
+
+class S24AtLeastOne(VSQ):
+    def integers(self, quotients):
+        return np.maximum(super().integers(quotients), 1)
+
+
 class S13(Naive):
     def __call__(self, x):
         return super().__call__(np.where(np.isnan(x), 0, x))

@@ -32,6 +32,7 @@ QUANTIZERS = [
     ("E15", naive.E15, "mx6 msfp16"),
     ("E25", naive.E25, "mx9 msfp12"),
     ("E26", naive.E26, "mx9 mx6"),
+    ("E27", naive.E27, "mx9 mx6 mx4 msfp12"),
 ]
 CASES = [(f, made, name) for f, made, names in QUANTIZERS for name in names.split()]
 LEGAL = [
@@ -65,6 +66,27 @@ def test_a_fault_is_named(fault, made, name):
     assert report.findings[0].witness is not None
     assert report.findings[0].witness.got_bits != report.findings[0].witness.expected_bits
     str(report), report.to_json(), report.to_html(), report.to_junit(), report.to_markdown()
+
+
+def rows_of_sub_blocks():
+    """Rows of 1024 whose sub-blocks of 16 differ in size, and a few that are next to nothing."""
+    rng = np.random.default_rng(1)
+    sizes = np.exp(rng.normal(size=(64, 64)))
+    sizes[:, ::9] *= 1e-4
+    return (rng.normal(size=(64, 1024)) * sizes.repeat(16, 1)).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", ["vsq8", "vsq6", "vsq4"])
+@pytest.mark.parametrize("made", [naive.VSQ, naive.S24Down, naive.S24AtLeastOne])
+def test_integer_sub_scales(name, made):
+    x = rows_of_sub_blocks()
+    codes, scales, integers = made(name)(x)
+    as_float32 = "bdr-paper:element_quotient=divide"
+    report = check.quantize(x, codes, scales, name, policy=as_float32, subscales=integers)
+    wanted = {naive.VSQ: [], naive.S24Down: ["S24"], naive.S24AtLeastOne: ["S24"]}[made]
+    assert [f.id for f in report.findings] == wanted, str(report)
+    assert str(report.verdict) == ("defect" if wanted else "conforms")
+    assert all(f.residual == 0 for f in report.findings)
 
 
 @pytest.mark.parametrize(("fault", "made", "changes"), LEGAL, ids=lambda v: str(v)[:20])
