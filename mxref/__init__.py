@@ -26,10 +26,13 @@ __all__ = [
     "bdr",
     "block_format",
     "check",
+    "checkpoints",
     "clauses",
     "compare",
     "decode",
     "dequantize",
+    "diff",
+    "differences",
     "encode",
     "exact",
     "explain",
@@ -40,10 +43,12 @@ __all__ = [
     "matmul",
     "nvfp4",
     "policy",
+    "profiles",
     "quality",
     "quantize",
     "scalar_format",
     "show",
+    "sweep",
     "vectors",
 ]
 
@@ -54,6 +59,7 @@ _HOME = {
     "compare": "mxref.show.compare",
     "decode": "mxref.arrays",
     "dequantize": "mxref.conversions",
+    "diff": "mxref.show.diff",
     "encode": "mxref.arrays",
     "explain": "mxref.show",
     "get_policy": "mxref.policy",
@@ -109,6 +115,7 @@ if TYPE_CHECKING:
     from mxref.policy import get_policy as get_policy
     from mxref.show.codes import show as show
     from mxref.show.compare import compare as compare
+    from mxref.show.diff import diff as diff
     from mxref.show.explain import explain as explain
 
 
@@ -119,9 +126,26 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(_HOME[name]), name)
         globals()[name] = value
         return value
-    msg = f"module 'mxref' has no attribute {name!r}"
-    raise AttributeError(msg)
+    raise AttributeError(f"module 'mxref' has no attribute {name!r}{_advice(name)}")
+
+
+def _advice(name: str) -> str:
+    """Say what somebody may have meant by a name that does not exist."""
+    if name.startswith("_"):  # what tools ask for, such as __wrapped__
+        return ""
+    import difflib
+
+    from mxref.formats import BLOCK_FORMATS, ELEMENT_FORMATS, SCALE_FORMATS
+
+    if name in {*BLOCK_FORMATS, *ELEMENT_FORMATS, *SCALE_FORMATS}:
+        return f"; a format is given by its name, as in mxref.show({name!r})"
+    near = difflib.get_close_matches(name.lower(), __all__, 2, 0.6)
+    if near:
+        return f"; did you mean {' or '.join(f'mxref.{n}' for n in near)}?"
+    return "; dir(mxref) lists what there is"
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    """List what is meant to be used; the tools of the module stay out of tab completion."""
+    dunders = [name for name in globals() if name.startswith("__")]
+    return sorted({*dunders, *__all__})

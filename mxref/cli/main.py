@@ -31,6 +31,7 @@ _COMMANDS = {
     "layouts": "mxref.cli.layouts",
     "show": "mxref.cli.show",
     "explain": "mxref.cli.explain",
+    "diff": "mxref.cli.diff",
     "compare": "mxref.cli.compare",
     "profiles": "mxref.cli.profiles",
     "doctor": "mxref.cli.doctor",
