@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,15 +10,19 @@ from numpy.typing import ArrayLike, NDArray
 from mxref import _inputs as inputs
 from mxref._foreign import as_numpy
 from mxref.bdr._walk import pieces, shared_shape, sub_shape
+from mxref.mxarray._looks import Looks
 from mxref.relatives.bdr_format import BDRFormat, ScaleKind
 from mxref.relatives.bdr_formats import bdr_format
 from mxref.relatives.bdr_policy import BDRPolicy
 from mxref.relatives.bdr_profiles import get_bdr_policy
 
+if TYPE_CHECKING:
+    from mxref.mxarray._look_parts import Family
+
 __all__ = ["BDRArray"]
 
 
-class BDRArray:
+class BDRArray(Looks):
     """An array in a BDR format, unpacked: a byte for each code.
 
     Parameters
@@ -153,9 +157,10 @@ class BDRArray:
         values = self.dequantize()
         return values if dtype is None else values.astype(dtype)
 
-    def __repr__(self) -> str:
-        """Say what it is; no values."""
-        return f"BDRArray({self.format.name}, shape={self.shape}, axis={self.axis})"
+    def _family(self) -> Family:
+        from mxref.bdr._array_look import BDRFamily
+
+        return BDRFamily(self)
 
 
 def _decode(q: BDRArray, values: NDArray[np.float32]) -> None:

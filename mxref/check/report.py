@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mxref._policy_base import Choices
+from mxref._shown import Shown
 from mxref.check.parts import (
     Distances,
     Finding,
@@ -26,8 +27,8 @@ class DefectError(AssertionError):
     """Raised by `Report.raise_for_defects`; the message is the report."""
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+@dataclass(frozen=True, slots=True, repr=False)
+class Report(Shown):
     """The answer of a check.
 
     Attributes
@@ -122,6 +123,6 @@ class Report:
         return render(Run.of(self), form)
 
     def _repr_html_(self) -> str:
-        from mxref.check.render.html import fragment
+        from mxref.check.render.notebook import fragment
 
         return fragment(self)

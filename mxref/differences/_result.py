@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from mxref._shown import Shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,8 +90,8 @@ class Difference:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, repr=False)
+class Comparison(Shown):
     """What a search for differences found, and where it looked.
 
     Attributes
@@ -131,6 +134,21 @@ class Comparison:
             "other formats searched."
         )
 
+    def __str__(self) -> str:
+        """Return the smallest witness of each operation and format, and the conclusion."""
+        names = self.a.name, self.b.name
+        lines = [f"{names[0]} and {names[1]}"]
+        groups: dict[tuple[str, str], list[Difference]] = {}
+        for difference in self.differences:
+            groups.setdefault((difference.format, difference.operation), []).append(difference)
+        for (name, operation), (first, *others) in groups.items():
+            lines += _wrapped(f"{name}, {operation}: {first.kind}, {first.shown}", 2)
+            for policy, outcome in zip(names, first.outcomes, strict=True):
+                lines += _wrapped(f"{policy}: {outcome.text}", 4)
+            if others:
+                lines += _wrapped(f"also: {', '.join(each.kind for each in others)}", 4)
+        return "\n".join([*lines, *_wrapped(self.conclusion, 0)])
+
     def to_dict(self) -> dict[str, Any]:
         """Return it as JSON knows it."""
         return {
@@ -152,3 +170,8 @@ class Comparison:
 
 def _listing(names: tuple[str, ...]) -> str:
     return ", ".join(names[:-1]) + " and " + names[-1] if len(names) > 1 else names[0]
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    first, rest = " " * indent, " " * (indent + 2)
+    return textwrap.wrap(text, 80, initial_indent=first, subsequent_indent=rest)

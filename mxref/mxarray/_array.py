@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,14 +12,18 @@ from mxref import _inputs as inputs
 from mxref.formats import BLOCK_FORMATS, BlockFormat, block_format
 from mxref.mxarray import _files as files
 from mxref.mxarray._bridges import Bridges
+from mxref.mxarray._looks import Looks
 from mxref.mxarray._selection import permutation, selection
 from mxref.policy import Policy, get_policy
 from mxref.traversal import decode_blocks
 
+if TYPE_CHECKING:
+    from mxref.mxarray._look_parts import Family
+
 __all__ = ["MXArray", "restored"]
 
 
-class MXArray(Bridges):
+class MXArray(Looks, Bridges):
     """An array in a block format: element codes and the scale code of each block.
 
     Parameters
@@ -341,19 +345,10 @@ class MXArray(Bridges):
             msg = f"{os.fspath(path)}: its arrays do not fit its description: {error}"
             raise ValueError(msg) from error
 
-    def __repr__(self) -> str:
-        """Return format, shape, axis and policy, and the values in short."""
-        head = (
-            f"MXArray({self._format.name}, shape={self.shape}, axis={self._axis}, "
-            f"policy='{self._policy}')"
-        )
-        if self.size > _PREVIEW:
-            return f"{head} of {self._scales.size} blocks"
-        values = np.array2string(self.dequantize(), threshold=64, edgeitems=4, prefix="  ")
-        return f"{head}\n  {values}\n  scales {np.array2string(self._scales, threshold=32)}"
+    def _family(self) -> Family:
+        from mxref.mxarray._look_mx import MXFamily
 
-
-_PREVIEW = 1 << 12  # larger arrays are not decoded just to be printed
+        return MXFamily(self)
 
 
 def restored(

@@ -65,11 +65,11 @@ def _complete(key: tuple[Any, ...], shape: tuple[int, ...]) -> list[Any]:
     items = [_item(each) for each in key]
     n_given = sum(each is not None and each is not Ellipsis for each in items)
     if n_given > len(shape):
-        msg = f"{n_given} indices for an MXArray of {len(shape)} axes"
+        msg = f"{n_given} indices for an MXArray of {len(shape)} axes, shape {shape}"
         raise IndexError(msg)
     ellipses = [i for i, each in enumerate(items) if each is Ellipsis]
     if len(ellipses) > 1:
-        msg = "an index can have one ellipsis (...) only"
+        msg = f"an index can have one ellipsis (...) only, got {len(ellipses)}: write : for an axis"
         raise IndexError(msg)
     at = ellipses[0] if ellipses else len(items)
     rest = [slice(None)] * (len(shape) - n_given)

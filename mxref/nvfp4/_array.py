@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mxref import _inputs as inputs
+from mxref.mxarray._looks import Looks
 from mxref.nvfp4._numbers import as_stored
 from mxref.relatives.nvfp4_format import NVFP4, NVFP4Format
 from mxref.relatives.nvfp4_policy import NVFP4Policy
 from mxref.relatives.nvfp4_profiles import get_policy
 
+if TYPE_CHECKING:
+    from mxref.mxarray._look_parts import Family
+
 __all__ = ["NVFP4Array"]
 
 
-class NVFP4Array:
+class NVFP4Array(Looks):
     """An array in NVFP4: ``value = e2m1 * ue4m3 * global_scale``.
 
     Parameters
@@ -178,9 +182,7 @@ class NVFP4Array:
         values = self.dequantize()
         return values if dtype is None else values.astype(dtype)
 
-    def __repr__(self) -> str:
-        """Return shape, axis, multiplier and recipe."""
-        return (
-            f"NVFP4Array(shape={self.shape}, axis={self.axis}, "
-            f"global_scale={float(self.global_scale):g}, policy={self.policy.name})"
-        )
+    def _family(self) -> Family:
+        from mxref.nvfp4._array_look import NVFP4Family
+
+        return NVFP4Family(self)

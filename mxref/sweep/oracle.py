@@ -175,7 +175,9 @@ def _beyond(fmt: ElementFormat, policy: Policy, top: int, *, negative: bool) -> 
     """
     if not fmt.is_fp8:
         if policy.inf_element is choice.InfElement.RAISE:
-            raise ValueError("inf_element=raise refuses inputs, so not all have a code to sweep")
+            raise ValueError(
+                "inf_element=raise refuses inputs, which have no code to sweep; choose another"
+            )
         return top, top
     if fmt.has_inf:
         special = (fmt.inf_magnitude or 0) | (fmt.sign_mask if negative else 0)
@@ -224,4 +226,6 @@ def _nan_runs(fmt: ElementFormat, policy: Policy, *, negative: bool) -> list[tup
             drops = policy.neg_zero is choice.NegZero.DROP or fmt.kind is Kind.FIXED
             return [(first, 0 if negative or drops else fmt.sign_mask)]
         case choice.NanElement.RAISE:
-            raise ValueError("nan_element=raise refuses inputs, so not all have a code to sweep")
+            raise ValueError(
+                "nan_element=raise refuses inputs, which have no code to sweep; choose another"
+            )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeAlias
 
@@ -39,7 +39,7 @@ class Outcome:
     """
 
     subject: Subject
-    digests: tuple[str, ...]
+    digests: tuple[str, ...] = field(repr=False)  # 256 of 64 digits
     wrong: int = 0
     first: Difference | None = None
     resumed: int = 0

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mxref._shown import Shown
 from mxref.check.parts import Finding, Place, Verdict, Witness
 from mxref.check.report import DefectError
 
@@ -133,8 +134,8 @@ class TensorReport:
         return self.policies[0] if self.policies else ""
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointReport:
+@dataclass(frozen=True, slots=True, repr=False)
+class CheckpointReport(Shown):
     """The answer for a whole checkpoint.
 
     Attributes
@@ -231,11 +232,6 @@ class CheckpointReport:
         from mxref.check.checkpoint._text import as_text
 
         return as_text(self)
-
-    def _repr_html_(self) -> str:
-        import html
-
-        return f"<pre>{html.escape(str(self))}</pre>"
 
     def to_json(self) -> str:
         """Return the report as a JSON object."""

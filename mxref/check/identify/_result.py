@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from mxref._shown import Shown
 from mxref.check.parts import Witness
 
 __all__ = ["Candidate", "Identification"]
@@ -61,8 +62,8 @@ class Candidate:
         return self.agreed / self.total if self.total else 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Identification:
+@dataclass(frozen=True, slots=True, repr=False)
+class Identification(Shown):
     """Whose implementation it is.
 
     Attributes

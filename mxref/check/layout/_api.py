@@ -145,7 +145,9 @@ def _given(written: Any, first: MXArray) -> list[Buffers]:
     if not isinstance(written, list):
         return [_buffers(written)]
     if not written:
-        raise ValueError("there is nothing in the list of what was written")
+        raise ValueError(
+            "there is nothing in the list of what was written: give one output for each probe"
+        )
     wanted = probe_count(first.format, first.shape, first.axis)
     if len(written) > wanted:
         raise ValueError(

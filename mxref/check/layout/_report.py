@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mxref._shown import Shown
 from mxref.check.parts import Finding, Verdict
 from mxref.check.report import DefectError
 
@@ -78,8 +79,8 @@ class LayoutPart:
         return "\n".join(lines)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class LayoutReport:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class LayoutReport(Shown):
     """The answer of `mxref.check.layout`.
 
     Attributes

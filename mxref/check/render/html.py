@@ -14,10 +14,9 @@ from mxref.check.render import _sums as sums
 from mxref.check.render import _words as words
 from mxref.check.render.maps import extent, lane_svg, map_svg
 from mxref.check.render.run import Entry, Result, Run
-from mxref.check.render.text import as_text
 from mxref.check.report import Report
 
-__all__ = ["fragment", "html_of_run"]
+__all__ = ["details", "diagnosis", "evidence", "first_mismatch", "html_of_run", "tone_of"]
 
 _TONES = {
     Verdict.CONFORMS: "good",
@@ -29,14 +28,6 @@ _TONES = {
 _LINK = re.compile(r"https?://[A-Za-z0-9._~:/?#@!$&'()*+,;=%-]+")
 # No script, no request: what a target wrote could not act even if an escape were forgotten.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-
-
-def fragment(report: Report) -> str:
-    """Return a report for a notebook: its text, with the verdict in colour."""
-    colour = "#1a7f37" if report.ok else "#b3261e"
-    head = _text(f"{report.op} {report.format}: {report.verdict}")
-    body = html.escape(as_text(report))
-    return f'<div><b style="color:{colour}">{head}</b><pre>{body}</pre></div>'
 
 
 def html_of_run(run: Run) -> str:
@@ -84,7 +75,7 @@ def _banner(run: Run) -> Iterator[str]:
     if run.ok and run.expected:
         word = "As expected"
     if single is not None:
-        word, tone = str(single.verdict).capitalize().replace("-", " "), _tone(single)
+        word, tone = str(single.verdict).capitalize().replace("-", " "), tone_of(single)
         about = f"{single.op} {single.format}: {words.meaning(single)}"
     else:
         about = f"{len(run.entries)} checks: {words.tally(run)}"
@@ -113,11 +104,12 @@ def _overview(run: Run) -> Iterator[str]:
 
 def _chip(run: Run, entry: Entry) -> str:
     is_idle = entry.report is None or run.result(entry) is Result.SKIPPED
-    tone = "idle" if entry.report is None or is_idle else _tone(entry.report)
+    tone = "idle" if entry.report is None or is_idle else tone_of(entry.report)
     return f'<span class="chip {tone}">{entry.label.replace("-", " ")}</span>'
 
 
-def _tone(report: Report) -> str:
+def tone_of(report: Report) -> str:
+    """Return the class of a report's colours: good, bad, odd or idle."""
     if report.verdict is Verdict.CONFORMS_AS and not report.ok:
         return "bad"  # legal, but another policy was asked for
     return _TONES[report.verdict]
@@ -143,13 +135,23 @@ def _sections(run: Run) -> Iterator[str]:
 
 
 def _report(report: Report) -> Iterator[str]:
-    yield from _diagnosis(report)
+    yield from diagnosis(report)
     for finding in report.findings:
-        yield from _evidence(finding, report.format)
+        yield from evidence(finding, report.format)
+    yield from first_mismatch(report)
+    yield from details(report)
+
+
+def first_mismatch(report: Report) -> Iterator[str]:
+    """Yield the first mismatch bit by bit, where no finding shows it."""
     first = report.mismatches.first
     if first is not None and first not in [finding.witness for finding in report.findings]:
         yield "<h3>First mismatch</h3>"
         yield from bits.witness(first, report.format)
+
+
+def details(report: Report) -> Iterator[str]:
+    """Yield what there is to know beside the causes."""
     yield from _where(report)
     yield from _inferred(report)
     yield from _sums(report)
@@ -160,7 +162,8 @@ def _report(report: Report) -> Iterator[str]:
         yield "</ul>"
 
 
-def _diagnosis(report: Report) -> Iterator[str]:
+def diagnosis(report: Report) -> Iterator[str]:
+    """Yield the causes, what to do, and the policy."""
     if report.trouble is not None:
         yield f'<div class="cause idle"><p><b>{_text(report.trouble.kind)}</b>: '
         yield f"{_text(report.trouble.text)}</p></div>"
@@ -188,7 +191,8 @@ def _todo(step: str) -> str:
     return f'<p class="todo"><b>To do</b> {_text(step)}</p>' if step else ""
 
 
-def _evidence(finding: Finding, format: str) -> Iterator[str]:  # noqa: A002
+def evidence(finding: Finding, format: str) -> Iterator[str]:  # noqa: A002
+    """Yield what shows that a finding is the cause."""
     yield f"<h3>Evidence for {_text(finding.id)}</h3>"
     if finding.witness is not None:
         yield from bits.witness(finding.witness, format)
