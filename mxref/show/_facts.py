@@ -6,13 +6,15 @@ format count upward with the values, so that neighbours differ by one and a tie 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from mxref._choices import FP8Overflow, Int8Min, NegZero, Rounding
 from mxref.exact import element as exact_element
 from mxref.exact import scale as exact_scale
 from mxref.exact.number import Number, NumberClass
 from mxref.formats import ElementFormat, Kind, ScaleFormat
+from mxref.policy import Policy
 from mxref.show._text import ratio, short
 
 __all__ = [
@@ -21,17 +23,14 @@ __all__ = [
     "ScalarFormat",
     "bit_fields",
     "class_name",
+    "code_at",
     "decoded",
-    "neighbours",
     "notes",
     "position",
     "rounding_interval",
-    "saturated_interval",
 ]
 
 ScalarFormat = ElementFormat | ScaleFormat
-
-_CANONICAL_NAN = 0x7F  # NanPayload.CANONICAL, in both FP8 formats
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +129,7 @@ def position(code: int, fmt: ScalarFormat) -> int:
     return -magnitude if code & fmt.sign_mask else magnitude
 
 
-def _code_at(place: int, fmt: ScalarFormat) -> int | None:
+def code_at(place: int, fmt: ScalarFormat) -> int | None:
     """Return the code of a finite value at a position, None where there is none."""
     if isinstance(fmt, ScaleFormat):
         return place + fmt.bias if fmt.emin <= place <= fmt.emax else None
@@ -139,19 +138,6 @@ def _code_at(place: int, fmt: ScalarFormat) -> int | None:
     if abs(place) > fmt.max_magnitude:
         return None
     return -place | fmt.sign_mask if place < 0 else place
-
-
-def neighbours(code: int, fmt: ScalarFormat) -> tuple[Neighbour | None, Neighbour | None]:
-    """Return the finite values next below and next above a finite one."""
-    value, place = decoded(code, fmt).value, position(code, fmt)
-
-    def at(other: int | None) -> Neighbour | None:
-        if other is None:
-            return None
-        next_value = decoded(other, fmt).value
-        return Neighbour(other, next_value, abs(next_value - value))
-
-    return at(_code_at(place - 1, fmt)), at(_code_at(place + 1, fmt))
 
 
 def _upper_midpoint(magnitude: int, fmt: ElementFormat) -> Fraction:
@@ -192,46 +178,79 @@ def rounding_interval(code: int, fmt: ScalarFormat) -> Interval | None:
     return interval.mirrored() if place < 0 or code == fmt.sign_mask else interval
 
 
-def saturated_interval(code: int, fmt: ScalarFormat) -> Interval | None:
-    """Return the real numbers that become a code because they overflow, as ``ocp`` has it."""
-    place = position(code, fmt)
-    is_largest = (
-        place == fmt.emax if isinstance(fmt, ScaleFormat) else (abs(place) == fmt.max_magnitude)
-    )
-    inner = rounding_interval(code, fmt) if is_largest else None
-    if inner is None:
-        return None
-    if place > 0:
-        return Interval(inner.high, None, low_closed=not inner.high_closed)
-    return Interval(None, inner.low, high_closed=not inner.low_closed)
-
-
-def notes(code: int, fmt: ScalarFormat) -> tuple[str, ...]:
+def notes(code: int, fmt: ScalarFormat, policy: Policy) -> tuple[str, ...]:
     """Return what the numbers do not say about a code."""
+    found = [*_guests(code, fmt, policy)]
     if isinstance(fmt, ScaleFormat):
         if code == fmt.nan_code:
-            return ("every value of the block is NaN [MX-1.0/5.1/nan-scale]",)
-        return ("zero becomes this code too [OP-E8M0-CAST]",) if code == 0 else ()
+            found.append("every value of the block is NaN [MX-1.0/5.1/nan-scale]")
+        return tuple(found)
     number = decoded(code, fmt)
     if number.cls in {NumberClass.INF, NumberClass.NAN}:
-        return _special_notes(code, fmt, number.cls)
-    if number.cls is NumberClass.ZERO and number.sign:
-        return ("equal to +0; negative numbers that round to zero keep their sign [OP-NEG-ZERO]",)
-    if fmt.kind is Kind.FIXED and code == fmt.sign_mask:
-        return ("left unused, so that the range is symmetric [MX-1.0/5.3.4/int8-min]",)
-    return ()
+        found += _overflow_notes(code, fmt, policy)
+    elif number.cls is NumberClass.ZERO and number.sign:
+        text = "equal to +0; negative numbers that round to zero keep their sign [OP-NEG-ZERO]"
+        found.append(text if policy.neg_zero is not NegZero.DROP else "equal to +0")
+    elif fmt.kind is Kind.FIXED and code == fmt.sign_mask and policy.int8_min is Int8Min.UNUSED:
+        found.append("left unused, so that the range is symmetric [MX-1.0/5.3.4/int8-min]")
+    return tuple(found)
 
 
-def _special_notes(code: int, fmt: ElementFormat, cls: NumberClass) -> tuple[str, ...]:
-    over = _upper_midpoint(fmt.max_magnitude, fmt)
+def _guests(code: int, fmt: ScalarFormat, policy: Policy) -> list[str]:
+    """Say which of the infinities and NaNs become a code; of itself a code needs no mention."""
+    guests = {
+        "+Inf": Number.inf(0),
+        "-Inf": Number.inf(1),
+        "NaN": Number.nan(0),
+        "NaN with a sign": Number.nan(1),
+    }
+    here = [name for name, guest in guests.items() if _encoded(guest, fmt, policy) == code]
+    if "NaN" in here and "NaN with a sign" in here:
+        here.remove("NaN with a sign")
+    cls = decoded(code, fmt).cls
+    if isinstance(fmt, ScaleFormat):
+        point = {"Inf": "OP-E8M0-CAST", "NaN": "MX-1.0/5.4/e8m0"}
+    elif fmt.is_fp8:
+        point = {"Inf": "OP-FP8-OVERFLOW", "NaN": "OP-NAN-PAYLOAD"}
+    else:
+        point = {"Inf": "OP-INF-ELEMENT", "NaN": "OP-NAN-ELEMENT"}
+    said = []
+    for kind in ("Inf", "NaN"):
+        names = [name for name in here if kind in name]
+        if names and cls is NumberClass.NAN and kind == "NaN":
+            sign = "" if names == ["NaN"] else " of this sign"
+            said.append(f"the NaN that conversions give{sign} [{point[kind]}]")
+        elif names:
+            verb = "becomes" if len(names) == 1 else "become"
+            said.append(f"{' and '.join(names)} {verb} this code [{point[kind]}]")
+    is_nan_of_fp8 = cls is NumberClass.NAN and not isinstance(fmt, ScaleFormat)
+    if is_nan_of_fp8 and not any("NaN" in name for name in here):
+        given = _encoded(Number.nan(0), fmt, policy)
+        said.append(f"conversions give 0x{given:02x} as NaN [OP-NAN-PAYLOAD]")
+    return said
+
+
+def _encoded(number: Number, fmt: ScalarFormat, policy: Policy) -> int | None:
+    try:
+        if isinstance(fmt, ScaleFormat):
+            return exact_scale.encode(number, fmt, policy)
+        return exact_element.encode(number, fmt, policy, random=0)
+    except ValueError:
+        return None  # the policy refuses it
+
+
+def _overflow_notes(code: int, fmt: ElementFormat, policy: Policy) -> list[str]:
+    """Say of NaN and Inf what the other way to overflow would do; ``ocp`` saturates."""
+    number = decoded(code, fmt)
+    over = replace(policy, fp8_overflow=FP8Overflow.OVERFLOW, rounding=Rounding.NEAREST_EVEN)
+    given = _encoded(Number.finite(fmt.max * (-4 if number.sign else 4)), fmt, over)
+    if given != code or policy.fp8_overflow is not FP8Overflow.SATURATE:
+        return []
+    middle = _upper_midpoint(fmt.max_magnitude, fmt)
     relation = ">" if fmt.max_magnitude % 2 == 0 else ">="
-    overflow = (
-        f"with fp8_overflow=overflow, |x| {relation} {short(over)} becomes {cls.name.capitalize()} "
-        f"[OP-FP8-OVERFLOW]"
-    )
-    if cls is NumberClass.INF:
-        return (overflow,)
-    if code != _CANONICAL_NAN:
-        return (f"conversions give 0x{_CANONICAL_NAN:02x} as NaN [OP-NAN-PAYLOAD]",)
-    first = "the NaN that conversions give [OP-NAN-PAYLOAD]"
-    return (first,) if fmt.has_inf else (first, overflow.replace("Nan", "NaN"))
+    name = "Inf" if number.cls is NumberClass.INF else "NaN"
+    sign = "-x" if number.sign else "x"
+    if number.cls is NumberClass.NAN:
+        sign = "|x|"
+    condition = f"{sign} {relation} {short(middle)}"
+    return [f"with fp8_overflow=overflow, {condition} becomes {name} [OP-FP8-OVERFLOW]"]

@@ -13,39 +13,13 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, NamedTuple
 
+from mxref._styles import PRE, STYLES, Style
+
 __all__ = ["STYLES", "Mark", "Style", "ansi", "common_marks", "markup", "wants_colour"]
 
 
-class Style(NamedTuple):
-    """How one meaning looks: SGR parameters of a terminal, and CSS declarations."""
-
-    sgr: str
-    css: str
-
-
-# The sixteen colours of terminals keep to the user's own theme. The CSS colours have a contrast of
-# 4.5 or nearly so against white and against a notebook's dark grey (#111) alike.
-STYLES = {
-    "title": Style("1", "font-weight:bold"),
-    "label": Style("2", "opacity:.75"),
-    "clause": Style("2", "opacity:.75"),
-    "sign": Style("31", "color:#d0453f"),
-    "exponent": Style("34", "color:#2f7fc1"),
-    "mantissa": Style("32", "color:#2c8a4b"),
-    "scale": Style("35", "color:#a55fae"),
-    "guard": Style("33", "color:#a9761c"),
-    "round": Style("33", "color:#a9761c"),
-    "sticky": Style("33", "color:#a9761c"),
-    "amax": Style("1;4", "font-weight:bold;text-decoration:underline"),
-    "saturated": Style("1;31", "color:#d0453f;font-weight:bold"),
-    "flushed": Style("36", "color:#1d8a8a"),
-    "nan": Style("1;35", "color:#a55fae;font-weight:bold"),
-    "good": Style("32", "color:#2c8a4b"),
-    "bad": Style("1;31", "color:#d0453f;font-weight:bold"),
-}
-"""Meaning -> looks. Add a meaning here; never write a colour anywhere else."""
-
-_LABEL = re.compile(r"  \S.{0,8}?(?=  )|  \S{1,10} ")
+# A label begins at column 2 and ends before two spaces, before column 12, or with its first word.
+_LABEL = re.compile(r"  \S(?:.{0,8}\S)??(?=  )|  \S(?:.{0,8}\S)?(?= )(?<=^.{12})|  \S{1,10}(?= )")
 _CLAUSE = re.compile(r"\[[A-Z0-9][A-Za-z0-9.]*[-/][A-Za-z0-9./-]+\]")
 
 
@@ -70,7 +44,7 @@ def common_marks(lines: Sequence[str]) -> Iterator[Mark]:
         if line and not line[0].isspace():
             yield Mark(at, 0, len(line), "title")
         elif found := _LABEL.match(line):
-            yield Mark(at, 2, found.start() + len(found[0].rstrip()), "label")
+            yield Mark(at, 2, found.end(), "label")
         for clause in _CLAUSE.finditer(line):
             yield Mark(at, *clause.span(), "clause")
 
@@ -117,15 +91,15 @@ def markup(lines: Sequence[str], marks: Iterable[Mark]) -> str:
 
     Examples
     --------
-    >>> markup(["a < b"], [])
-    '<pre class="mxref" style="line-height:1.35">a &lt; b</pre>'
+    >>> markup(["a < b"], [])  # doctest: +ELLIPSIS
+    '<pre class="mxref" style="font-family:...;line-height:1.35">a &lt; b</pre>'
     """
     marked = _by_line(marks)
     body = "\n".join(
         "".join(_span(*piece) for piece in _pieces(line.rstrip(), marked.get(at, ())))
         for at, line in enumerate(lines)
     )
-    return f'<pre class="mxref" style="line-height:1.35">{body}</pre>'
+    return f'<pre class="mxref" style="{PRE}">{body}</pre>'
 
 
 def _span(text: str, style: str | None) -> str:

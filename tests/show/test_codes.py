@@ -41,7 +41,8 @@ e4m3 code 0x7e, 126 of 0..255
   below      416 = code 0x7d, gap 32
   above      none
   takes      [432, 464]   to nearest, ties to even  [OP-ELEM-ROUNDING]
-             (464, +inf)   by saturation  [OP-FP8-OVERFLOW]"""
+             (464, +inf)   by saturation  [OP-FP8-OVERFLOW]
+  note       +Inf becomes this code [OP-FP8-OVERFLOW]"""
 
 GOLDEN_SUBNORMAL = """\
 e5m2 code 0x83, 131 of 0..255
@@ -62,8 +63,8 @@ e8m0 code 0x00, 0 of 0..255
   position   exponent 0 - 127 = -127
   below      none
   above      2^-126 = code 0x01, gap 2^-127
-  takes      [0, 2^-126)   a cast rounds down  [OP-E8M0-CAST]
-  note       zero becomes this code too [OP-E8M0-CAST]"""
+  takes      [0, 2^-127)   too small, or zero  [OP-E8M0-CAST]
+             [2^-127, 2^-126)   a cast rounds down  [OP-E8M0-CAST]"""
 
 GOLDEN_FORMAT = """\
 e2m1: 4 bits = 1 sign + 2 exponent + 1 mantissa
@@ -73,8 +74,44 @@ e2m1: 4 bits = 1 sign + 2 exponent + 1 mantissa
   subnormal  1/2 = +2^-1 = 0.5 is the smallest
   special    NaN none; Inf none
 
-  0 0     2 1     4 2     6 4     8 -0    a -1    c -2    e -4
-  1 0.5   3 1.5   5 3     7 6     9 -0.5  b -1.5  d -3    f -6"""
+    exp        0    1
+  0 00  2^0    0    0.5
+  2 01  2^0    1    1.5
+  4 10  2^1    2    3
+  6 11  2^2    4    6
+  0x8 to 0xf: the same, negative"""
+
+GOLDEN_BDR = """\
+mx6 code 0x1f, 31 of 0..31
+  bits       1 | 1111   sign | magnitude
+  class      fixed-point  [OP-BDR-QUANTIZER]
+  value      -15/8 = -15*2^-3 = -1.875
+  in block   times 2^-D * 2^(E - 127)
+  position   value 15 below zero
+  below      none
+  above      -1.75 = code 0x1e, gap 0.125
+  takes      (-inf, -1.9375]   by saturation  [OP-BDR-QUANTIZER]
+             (-1.9375, -1.8125)   to nearest, ties to even  [OP-BDR-QUANTIZER]"""
+
+GOLDEN_POLICY = """\
+ue4m3 code 0x01, 1 of 0..127
+  bits       0 | 0000 | 001   unused | exponent | mantissa
+  class      subnormal  [OP-NVFP4-RECIPE]
+  value      1/512 = +2^-9 = 0.001953125 = +0b0.001*2^-6
+  in block   times the element, times global_scale, a float32 for the whole
+             tensor
+  position   value 1 above zero
+  below      0 = code 0x00, gap 0.001953125
+  above      0.00390625 = code 0x02, gap 0.001953125
+  policy     gguf
+  takes      [2^-10, 3*2^-10)   to nearest, ties up  [OP-NVFP4-RECIPE]"""
+
+GOLDEN_CODES = """\
+e4m3: 3 codes
+  code  bits        class   value  takes
+  0x7f  0 1111 111  NaN     NaN    (-inf, -464) (464, +inf)
+  0x80  1 0000 000  zero    -0     [-2^-10, 0)
+  0x38  0 0111 000  normal  1      [0.96875, 1.0625]"""
 
 
 @pytest.mark.parametrize(
@@ -84,6 +121,9 @@ e2m1: 4 bits = 1 sign + 2 exponent + 1 mantissa
         (("e5m2", 0x83), GOLDEN_SUBNORMAL),
         (("e8m0", 0), GOLDEN_SCALE),
         (("e2m1",), GOLDEN_FORMAT),
+        (("mx6", 0x1F), GOLDEN_BDR),
+        (("ue4m3", 1, "gguf"), GOLDEN_POLICY),
+        (("e4m3", [0x7F, "0x80", 0x38], "ocp:fp8_overflow=overflow"), GOLDEN_CODES),
     ],
 )
 def test_text_is_as_agreed(arguments, text):
@@ -95,7 +135,7 @@ def test_text_is_as_agreed(arguments, text):
 def test_every_format_fits_80_columns_of_ascii(name):
     views = [show(name)]
     if name in SCALARS:
-        views += [show(name, code) for code in range(SCALARS[name].code_count)]
+        views += views[0].codes
     for view in views:
         text = str(view)
         assert text.isascii()
@@ -109,10 +149,11 @@ def test_values_and_neighbours_are_those_of_the_definition(fmt):
     values = sorted(
         {decode(code, fmt).value for code in range(fmt.code_count) if decode(code, fmt).cls in REAL}
     )
-    for code in range(fmt.code_count):
-        view, number = show(fmt, code), decode(code, fmt)
+    for code, view in enumerate(show(fmt).codes):
+        number = decode(code, fmt)
         if number.cls not in REAL:
-            assert view.value is view.below is view.above is view.interval is None
+            assert view.value is view.below is view.above is None
+            assert all(taken.why == "negative" for taken in view.takes)
             continue
         assert view.value == number.value
         place = values.index(number.value)
@@ -136,9 +177,8 @@ def probes(interval):
 
 @pytest.mark.parametrize("fmt", every_code())
 def test_intervals_are_those_of_the_definition(fmt):
-    for code in range(fmt.code_count):
-        view = show(fmt, code)
-        intervals = [i for i in (view.interval, view.saturated) if i is not None]
+    for code, view in enumerate(show(fmt).codes):
+        intervals = [taken.interval for taken in view.takes]
         for interval in intervals:
             for value in probes(interval):
                 if fmt.name in SCALE_FORMATS and value < 0:
@@ -194,6 +234,42 @@ def test_nothing_heavy_is_imported():
     code = (
         "import sys, mxref.show as s; str(s('e4m3', 0x7e)); str(s.explain('1.3', 'mxfp4'));"
         "print([m for m in ('numpy', 'numba', 'ml_dtypes', 'rich', 'click') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+IMPORTS = """
+import mxref.show.explain, mxref.show.numberline
+import mxref.show as package
+from mxref.show import explain, numberline, Explanation, NumberLine
+assert package.explain is explain and package.numberline is numberline
+assert callable(explain) and callable(numberline) and callable(package)
+print(package("e2m1", 7).code, len(dir(package)) > 9)
+"""
+
+
+@pytest.mark.parametrize("first", ["mxref", "mxref.show", "mxref.show.explain", "mxref.show.codes"])
+def test_a_function_is_never_hidden_by_the_module_of_its_name(first):
+    done = subprocess.run(
+        [sys.executable, "-c", f"import {first}\n{IMPORTS}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["7", "True"]
+
+
+def test_the_package_has_no_other_names():
+    with pytest.raises(AttributeError, match="no attribute 'explane'"):
+        _ = mxref.show.explane
+
+
+def test_to_look_at_a_code_is_to_import_little():
+    """What explains, draws and plots, and the relatives, wait until they are asked for."""
+    code = (
+        "import sys; from mxref.show import show; str(show('e4m3', 0x7e));"
+        "print([m for m in sys.modules if 'explain' in m or 'numberline' in m or 'bdr_ele' in m])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
