@@ -133,13 +133,12 @@ def _advice(name: str) -> str:
     """Say what somebody may have meant by a name that does not exist."""
     if name.startswith("_"):  # what tools ask for, such as __wrapped__
         return ""
-    import difflib
-
+    from mxref._suggest import nearest
     from mxref.formats import BLOCK_FORMATS, ELEMENT_FORMATS, SCALE_FORMATS
 
     if name in {*BLOCK_FORMATS, *ELEMENT_FORMATS, *SCALE_FORMATS}:
         return f"; a format is given by its name, as in mxref.show({name!r})"
-    near = difflib.get_close_matches(name.lower(), __all__, 2, 0.6)
+    near = nearest(name, __all__)[:2]
     if near:
         return f"; did you mean {' or '.join(f'mxref.{n}' for n in near)}?"
     return "; dir(mxref) lists what there is"

@@ -32,10 +32,13 @@ _COMMANDS = {
     "show": "mxref.cli.show",
     "explain": "mxref.cli.explain",
     "diff": "mxref.cli.diff",
+    "look": "mxref.cli.look",
     "compare": "mxref.cli.compare",
     "profiles": "mxref.cli.profiles",
     "doctor": "mxref.cli.doctor",
+    "completion": "mxref.cli.completion",
 }
+_COMPLETE = "_MXREF_COMPLETE"  # click's convention: set by the shell while it completes
 _INTERRUPTED = 130
 _BROKEN_PIPE = 141  # as though SIGPIPE had ended the process; 1 would say "does not conform"
 _COULD_NOT_RUN = 2
@@ -52,6 +55,10 @@ class _LazyGroup(click.Group):
         if module is None:
             return None
         command: click.Command = importlib.import_module(module).command
+        if _COMPLETE in os.environ:  # a shell asks what may come next
+            from mxref.cli.completion import attach
+
+            return attach(command)
         return command
 
     def resolve_command(
@@ -70,7 +77,9 @@ class _LazyGroup(click.Group):
         **extra: Any,
     ) -> Any:
         """Run a command line and exit with one of the codes of ``mxref.cli``."""
-        if not standalone_mode or "_MXREF_COMPLETE" in os.environ:
+        if _COMPLETE in os.environ:
+            importlib.import_module("mxref.cli.completion")  # knows how bash cuts words
+        if not standalone_mode or _COMPLETE in os.environ:
             return super().main(
                 args, prog_name or "mxref", complete_var, standalone_mode=standalone_mode, **extra
             )
