@@ -11,9 +11,19 @@ from benchmarks._timing import paired
 __all__ = ["memory", "starts"]
 
 IMPORT = "import numpy"
+# What a shell runs when the key for completion is pressed.
+COMPLETE = """
+import os
+words = "mxref explain 1 mxfp4 --policy t"
+os.environ |= {"_MXREF_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "5"}
+from mxref.cli.main import main
+main(prog_name="mxref")
+"""
 STARTS = (
     ("`import mxref`", ("-c", "import mxref")),
     ("`mxref show e4m3 0x7e`", ("-m", "mxref", "show", "e4m3", "0x7e")),
+    ("a key for completion, `mxref explain 1 mxfp4 --policy t`", ("-c", COMPLETE)),
+    ("`mxref doctor`, with its self-test, cached kernels", ("-m", "mxref", "doctor")),
     (
         "first quantize of a process, cached kernels",
         ("-c", "import numpy, mxref; mxref.quantize(numpy.zeros(32, 'f4'), 'mxfp4')"),
@@ -42,6 +52,8 @@ def starts(rounds):
         reached = "-"
         if "show" in what:
             reached = mark(-seconds, -0.4, -0.2)
+        elif "doctor" in what:
+            reached = mark(-seconds, -5.0, -2.0)
         elif "import mxref" in what:
             reached = mark(-times, -1.5, -1.1)
         rows.append([what, f"{seconds:.3f}", f"{times:.2f}", reached])

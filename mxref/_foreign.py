@@ -69,7 +69,14 @@ def as_numpy(value: Any, name: str, *, fetch: bool = False, packed: bool = False
         return np.asarray(value)
     if hasattr(value, "__dlpack__"):
         return _from_dlpack(value, name, fetch=fetch)
-    return np.asarray(value)
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        msg = (
+            f"{name} is a {type(value).__name__} that is no array: its rows differ in length, or "
+            f"in depth. Give rows of one length, padded with zeros where they are short"
+        )
+        raise ValueError(msg) from error
 
 
 def is_torch(value: Any) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mxref._foreign import as_numpy
+from mxref._suggest import shown
 
 __all__ = [
     "as_codes",
@@ -57,15 +58,33 @@ def as_float(x: Any, name: str = "x") -> tuple[NDArray[Any], str]:
     array = as_numpy(x, name)
     source = SOURCE_OF.get(array.dtype.newbyteorder("="))
     if source is None:
-        hint = "convert it first, for example with .astype(np.float32)"
-        if array.dtype == object:
-            hint = "an object array holds Python objects, not numbers: " + hint
+        given = f"has dtype {array.dtype}"
+        if x is None or isinstance(x, str):
+            given = f"is {x!r}"
         msg = (
-            f"{name} has dtype {array.dtype}; expected float32, float64, float16 or "
-            f"ml_dtypes.bfloat16: {hint}"
+            f"{name} {given}; expected float32, float64, float16 or ml_dtypes.bfloat16: "
+            f"{_number_hint(x, array, name)}"
         )
         raise TypeError(msg)
     return array, source
+
+
+def _number_hint(x: Any, array: NDArray[Any], name: str) -> str:
+    """Say how to get real numbers from what is none."""
+    if isinstance(x, str):
+        if x.endswith((".npy", ".npz")):
+            return f"read the file first, np.load({x!r})"
+        return "the array comes first, then the name of the format"
+    if array.dtype.kind == "c":
+        return f"convert {name}.real and {name}.imag, each by itself"
+    if array.ndim == 0 and array.dtype == object:
+        return "give an array of numbers"
+    hint = "convert it first, for example with .astype(np.float32)"
+    if array.dtype == np.uint8:
+        hint += f"; if these are codes, mxref.decode({name}, format) gives their values"
+    if array.dtype == object:
+        hint = "an object array holds Python objects, not numbers: " + hint
+    return hint
 
 
 def as_codes(codes: Any, format_name: str, name: str = "codes") -> NDArray[np.uint8]:
@@ -85,6 +104,13 @@ def as_codes(codes: Any, format_name: str, name: str = "codes") -> NDArray[np.ui
     hint = "bit patterns, one in each byte"
     if np.issubdtype(array.dtype, np.floating):
         hint += f"; these look like values: use mxref.encode(values, {format_name!r}) to get codes"
+    elif array.dtype.kind in "iu":
+        ends = (int(array.min()), int(array.max())) if array.size else (0, 0)
+        hint += f"; if these are codes: np.asarray({name}, dtype=np.uint8)"
+        if ends[0] < 0 or ends[1] > 0xFF:
+            hint = f"it holds {ends[0] if ends[0] < 0 else ends[1]}, and a byte is 0 to 255"
+    elif array.dtype.kind in "US":
+        hint += "; a code is a number, such as 0x7e, not a text"
     msg = f"{name} has dtype {array.dtype}; expected uint8 or {also}: {hint}"
     raise TypeError(msg)
 
@@ -125,13 +151,18 @@ def as_output(out: Any, shape: tuple[int, ...], dtype: Any, like: NDArray[Any]) 
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or out.dtype != np.dtype(dtype):
         given = out.dtype if isinstance(out, np.ndarray) else type(out).__name__
-        msg = f"out must be a numpy array of dtype {np.dtype(dtype)}, got {given}"
+        msg = (
+            f"out must be a numpy array of dtype {np.dtype(dtype)}, got {given}: "
+            f"np.empty({shape}, np.{np.dtype(dtype)})"
+        )
         raise TypeError(msg)
     if out.shape != shape:
-        msg = f"out has shape {out.shape}; expected {shape}"
+        msg = (
+            f"out has shape {out.shape}; expected {shape}: np.empty({shape}, np.{np.dtype(dtype)})"
+        )
         raise ValueError(msg)
     if not out.flags.writeable:
-        msg = "out is read-only"
+        msg = "out is read-only; give an array that may be written: out.copy()"
         raise ValueError(msg)
     if np.may_share_memory(out, like):
         msg = "out overlaps the input in memory; give it memory of its own"
@@ -150,13 +181,17 @@ def normal_axis(axis: Any, shape: tuple[int, ...]) -> int:
     try:
         index = operator.index(axis)
     except TypeError:
-        msg = f"axis must be an integer, got {axis!r}"
+        hint = f"; is it a policy? Then policy={axis!r}" if isinstance(axis, str) else ""
+        msg = f"axis must be an integer, got {shown(axis)}{hint}"
         raise TypeError(msg) from None
     if not shape:
         msg = "a block needs an axis, and a zero-dimensional array has none; reshape it to (1,)"
         raise ValueError(msg)
     if not -len(shape) <= index < len(shape):
-        msg = f"axis {index} is out of range for an array of shape {shape} ({len(shape)} axes)"
+        msg = (
+            f"axis {index} is out of range for an array of shape {shape}; expected "
+            f"{-len(shape)} to {len(shape) - 1}"
+        )
         raise ValueError(msg)
     return index % len(shape)
 
@@ -176,8 +211,8 @@ def scale_shape(
         missing = -length % block_size
         msg = (
             f"axis {axis} has length {length}, which is not a multiple of the block size "
-            f"{block_size}; pass pad=True to count {missing} zeros into the last block, or pad the "
-            f"array yourself"
+            f"{block_size}; pass pad=True (--pad of a command) to count {missing} zeros into the "
+            f"last block, or pad the array yourself"
         )
         raise ValueError(msg)
     return (*shape[:axis], -(-length // block_size), *shape[axis + 1 :])

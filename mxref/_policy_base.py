@@ -11,7 +11,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, cast
 
-from mxref._suggest import unknown_name
+from mxref._suggest import shown, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,17 +128,16 @@ def policy_of(kind: type[P], policy: Choices | str | None, profiles: Mapping[str
     if isinstance(policy, kind):
         return policy
     if not isinstance(policy, str):
+        hint = f"; for choices of your own {kind.__name__}(**{policy!r})"
         raise TypeError(
-            f"policy must be {_article(kind.__name__)} or the name of a profile, got "
-            f"{type(policy).__name__}"
+            f"policy must be {_article(kind.__name__)} or the name of a profile, such as "
+            f"{kind.BASE!r} or '{kind.BASE}:field=choice', got {shown(policy)}"
+            + (hint if isinstance(policy, dict) else "")
         )
     name, _, changes = policy.partition(":")
     profile = profiles.get(name.strip().lower())
     if profile is None:
-        text = unknown_name("policy", name, profiles)
-        if (owner := _other_family(name.strip().lower(), kind)) is not None:
-            text = f"policy {name!r} is one of {owner}, not of this format: {text}"
-        raise ValueError(text)
+        raise ValueError(_unknown_policy(kind, policy, name, profiles))
     pairs: dict[str, str] = {}
     for part in filter(None, changes.split(",")):
         key, equals, value = part.partition("=")
@@ -146,6 +145,24 @@ def policy_of(kind: type[P], policy: Choices | str | None, profiles: Mapping[str
             raise ValueError(f"policy {policy!r}: expected field=choice after ':', got {part!r}")
         pairs[key.strip()] = value.strip()
     return profile.replace(**pairs) if pairs else profile
+
+
+def _unknown_policy(
+    kind: type[Choices], policy: str, name: str, profiles: Mapping[str, Choices]
+) -> str:
+    """Say what was meant, where the name of another family, a field or a choice was given."""
+    plain = name.strip().lower()
+    if (owner := _other_family(plain, kind)) is not None:
+        return f"unknown policy {name!r}: that is one of {owner}; here are {', '.join(profiles)}"
+    whole = policy.strip()
+    known = {f.name: type(cast("StrEnum", f.default)) for f in fields(kind)}
+    if whole.partition("=")[0].strip() in known:
+        return f"policy {policy!r} names no profile: choices follow one, '{kind.BASE}:{whole}'"
+    homes = [field for field, enum in known.items() if plain in list(enum)]
+    if homes:
+        offered = " or ".join(f"'{kind.BASE}:{field}={plain}'" for field in homes[:3])
+        return f"policy {policy!r} names no profile, it is a choice of a field: {offered}"
+    return unknown_name("policy", name, profiles)
 
 
 _FAMILIES = {

@@ -24,7 +24,7 @@ from mxref._format_types import (
     ScaleFormat,
     pow2,
 )
-from mxref._suggest import unknown_name
+from mxref._suggest import shown, unknown_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,6 +132,18 @@ def _canonical(name: str) -> str:
     return _ALIASES.get(lowered, lowered)
 
 
+def _home_of_relative(canonical: str) -> str | None:
+    """Return the module of a format that is no MX format, by the beginning of its name."""
+    homes = (home for name, home in _RELATIVES.items() if canonical.startswith(name))
+    return next(homes, None)
+
+
+def _named_type(given: object, known: Mapping[str, object]) -> str:
+    """Say what a type is called here that stands for a format elsewhere, as in ml_dtypes."""
+    name = _canonical(str(getattr(given, "__name__", getattr(given, "name", ""))))
+    return f", which is called {name!r} here" if name in known else ""
+
+
 def element_format(name: str | ElementFormat) -> ElementFormat:
     """Look an element format up by name or by one of its usual aliases.
 
@@ -150,7 +162,10 @@ def element_format(name: str | ElementFormat) -> ElementFormat:
     if isinstance(name, ElementFormat):
         return name
     if not isinstance(name, str):
-        msg = f"an element format is a name or an ElementFormat, got {type(name).__name__}"
+        msg = (
+            f"an element format is a name, such as 'e4m3', or an ElementFormat, got "
+            f"{shown(name)}{_named_type(name, ELEMENT_FORMATS)}"
+        )
         raise TypeError(msg)
     found = ELEMENT_FORMATS.get(_canonical(name))
     if found is None:
@@ -184,6 +199,11 @@ def scalar_format(name: str | ElementFormat | ScaleFormat) -> ElementFormat | Sc
             )
             raise ValueError(msg)
         if canonical not in ELEMENT_FORMATS:
+            if (home := _home_of_relative(canonical)) is not None:
+                raise ValueError(
+                    f"{name!r} is a block format, in {home}; this function takes the format of one "
+                    f"number: {', '.join([*ELEMENT_FORMATS, *SCALE_FORMATS])}"
+                )
             known = [*ELEMENT_FORMATS, *SCALE_FORMATS]
             raise ValueError(unknown_name("element or scale format", name, known))
     return element_format(name)
@@ -213,7 +233,10 @@ def block_format(name: str | BlockFormat, block_size: int | None = None) -> Bloc
     if isinstance(name, BlockFormat):
         return name if block_size is None else name.with_block_size(block_size)
     if not isinstance(name, str):
-        msg = f"a block format is a name or a BlockFormat, got {type(name).__name__}"
+        msg = (
+            f"a block format is a name, such as 'mxfp4', or a BlockFormat, got "
+            f"{shown(name)}{_named_type(name, ELEMENT_FORMATS)}"
+        )
         raise TypeError(msg)
     base, slash, size = name.partition("/")
     canonical = _canonical(base)
@@ -223,12 +246,11 @@ def block_format(name: str | BlockFormat, block_size: int | None = None) -> Bloc
             if fmt.element.name == canonical:
                 msg = f"{name!r} is an element format; the block format made of it is {fmt.base!r}"
                 raise ValueError(msg)
-        for relative, home in _RELATIVES.items():
-            if canonical.startswith(relative):
-                raise ValueError(
-                    f"{name!r} is no MX format: it has arrays and policies of its own, in {home}; "
-                    "mxref.quantize, mxref.matmul, mxref.compare and mxref.check.quantize take it"
-                )
+        if (home := _home_of_relative(canonical)) is not None:
+            raise ValueError(
+                f"{name!r} is no MX format: it has arrays and policies of its own, in {home}; "
+                "mxref.quantize, mxref.matmul, mxref.compare and mxref.check.quantize take it"
+            )
         known = [*BLOCK_FORMATS, "nvfp4", "mx9", "mx6", "mx4"]  # the relatives are found elsewhere
         raise ValueError(unknown_name("block format", name, known))
     if slash:
@@ -237,3 +259,15 @@ def block_format(name: str | BlockFormat, block_size: int | None = None) -> Bloc
             raise ValueError(msg)
         found = found.with_block_size(int(size))
     return found if block_size is None else found.with_block_size(block_size)
+
+
+def __getattr__(name: str) -> object:
+    """Say how a format is looked up, to whoever looks for it among the attributes."""
+    canonical = _canonical(name)
+    if canonical in BLOCK_FORMATS:
+        hint = f"; formats go by their names: mxref.block_format({canonical!r})"
+    elif canonical in ELEMENT_FORMATS or canonical in SCALE_FORMATS:
+        hint = f"; formats go by their names: mxref.scalar_format({canonical!r})"
+    else:
+        hint = ""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}")

@@ -13,6 +13,7 @@ Examples
 
 from __future__ import annotations
 
+from mxref._suggest import not_a_function
 from mxref.check.checkpoint import CheckpointReport, TensorReport, checkpoint
 from mxref.check.dequantize import dequantize
 from mxref.check.dot import dot, matmul
@@ -79,3 +80,9 @@ __all__ = [
     "stochastic",
     "stochastic_data",
 ]
+
+not_a_function(
+    __name__,
+    "mxref.check.quantize(x, codes, scales, format) judges arrays, and so do dequantize, encode, "
+    "decode and matmul; mxref.check.kernel(fn, format) drives a function",
+)

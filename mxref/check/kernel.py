@@ -118,8 +118,9 @@ def kernel(  # noqa: PLR0913  # options of a test bench, by keyword
     >>> mxref.check.kernel(lambda x: x, "mxfp4").trouble.kind
     'mis-wired'
     """
-    if op not in OPS:
-        raise ValueError(unknown_name("operation", op, OPS))
+    if not isinstance(op, str) or op not in OPS:
+        hint = "; the function comes first: kernel(fn, format, op)" if callable(op) else ""
+        raise ValueError(unknown_name("operation", op, OPS) + hint)
     if level not in LEVELS:
         raise ValueError(unknown_name("level", level, LEVELS))
     if input_dtype not in INPUT_DTYPES:

@@ -134,7 +134,10 @@ def _problem(x: Any, codes: Any, scales: Any, fmt: BlockFormat, axis: int) -> Pr
     shared = inputs.as_codes(scales, fmt.scale.name, "scales")
     where = inputs.normal_axis(axis, values.shape)
     if given.shape != values.shape:
-        raise ValueError(f"codes have shape {given.shape}; expected that of x, {values.shape}")
+        hint = "; codes come before scales" if shared.shape == values.shape else ""
+        raise ValueError(
+            f"codes have shape {given.shape}; expected that of x, {values.shape}{hint}"
+        )
     expected = inputs.scale_shape(values.shape, where, fmt.block_size, pad=True)
     if shared.shape != expected:
         raise ValueError(

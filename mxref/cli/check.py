@@ -11,13 +11,14 @@ from mxref.cli._check_checkpoint import checkpoint
 from mxref.cli._check_products import dot, matmul
 from mxref.cli._check_tensors import dequantize_tensor, quantize_tensor
 from mxref.cli._files import load_codes, load_numbers
+from mxref.cli._group import NamingGroup
 from mxref.cli._output import one_line_errors
 from mxref.cli._reports import Reports
 
 __all__ = ["command"]
 
 
-@click.group("check")
+@click.group("check", cls=NamingGroup)
 def command() -> None:
     """Judge .npy files bit for bit. Exit code 0: conforms. 1: does not. 2: could not run.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mxref.cli._group import NamingGroup
 from mxref.cli._output import console, emit_json, fail, json_option, one_line_errors
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.group("layouts", invoke_without_command=True)
+@click.group("layouts", invoke_without_command=True, cls=NamingGroup)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001

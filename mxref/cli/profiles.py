@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mxref.cli._group import NamingGroup
 from mxref.cli._output import console, emit_json, json_option, one_line_errors
 from mxref.cli._profiles_text import (
     print_choices,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.group("profiles", invoke_without_command=True)
+@click.group("profiles", invoke_without_command=True, cls=NamingGroup)
 @json_option
 @click.pass_context
 def command(ctx: click.Context, as_json: bool) -> None:  # noqa: FBT001

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from mxref.cli._executors import executor_option
+from mxref.cli._group import NamingGroup
 from mxref.cli._output import emit_json, fail, json_option
 from mxref.cli._progress import progress_option
 from mxref.cli._vector_output import (
@@ -24,7 +25,7 @@ from mxref.cli._vector_tools import diff, explain, export, fmt, lint, list_
 __all__ = ["command"]
 
 
-@click.group("vectors")
+@click.group("vectors", cls=NamingGroup)
 def command() -> None:
     """Conformance vectors: plain files for C, Verilog, Rust, anyone.
 

@@ -22,7 +22,7 @@ from mxref._choices import (
     Rounding,
 )
 from mxref.exact import ieee
-from mxref.exact.number import Number, NumberClass, fields_of
+from mxref.exact.number import Number, NumberClass, fields_of, require_number
 from mxref.formats import Kind
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def read(number: Number, element: ElementFormat, policy: Policy, source: str) ->
     >>> str(read(Number.finite(-3), ELEMENT_FORMATS["e2m1"], Policy(relu="on"), "float32"))
     '0'
     """
+    require_number(number)
     if policy.input_subnormal is _FLUSH:
         number = ieee.flushed(number, source)
     if policy.inf_element is _REFUSE and number.cls is _INF and not element.is_fp8:

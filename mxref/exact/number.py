@@ -15,6 +15,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from mxref._choices import Rounding
+from mxref._suggest import shown
 from mxref.formats import pow2
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = [
     "floor_log2",
     "power_of_two",
     "quantum",
+    "require_number",
     "round_to_integer",
     "value_of_fields",
 ]
@@ -313,6 +315,21 @@ def fields_of(magnitude: Fraction, mantissa_bits: int, bias: int) -> tuple[int, 
     if mantissa.denominator != 1:
         raise ValueError(f"{magnitude} has more than {mantissa_bits} mantissa bits: round it first")
     return exponent, mantissa.numerator
+
+
+def require_number(given: object) -> None:
+    """Refuse what is no `Number`, such as a float: it would not say which NaN or which zero it is.
+
+    Raises
+    ------
+    TypeError
+        If `given` is something else.
+    """
+    if not isinstance(given, Number):
+        raise TypeError(
+            f"expected a Number, got {shown(given)}: Number.finite(Fraction(given)) is the same "
+            "number exactly, ieee.from_bits(bits, 'float32') any float"
+        )
 
 
 def as_code(code: int, bits: int, what: str) -> int:

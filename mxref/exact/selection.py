@@ -18,7 +18,7 @@ from mxref._choices import (
     ScaleZeroBlock,
 )
 from mxref.exact import ieee, random_bits, rules, search
-from mxref.exact.number import Number, NumberClass, power_of_two
+from mxref.exact.number import Number, NumberClass, power_of_two, require_number
 from mxref.formats import ScaleFormat, block_format
 from mxref.policy import get_policy
 
@@ -241,6 +241,8 @@ def _strongest_choice(numbers: Sequence[Number], policy: Policy) -> ScaleInf:
     MX-1.0/6.3/scale speaks of max|V_i| only. OP-SCALE-NONFINITE: policy.scale_nan and
     policy.scale_inf choose.
     """
+    for number in numbers:
+        require_number(number)
     has_nan = any(n.cls is NumberClass.NAN for n in numbers)
     has_inf = any(n.cls is NumberClass.INF for n in numbers)
     nan = ScaleInf(policy.scale_nan.value) if has_nan else ScaleInf.IGNORE  # the same names

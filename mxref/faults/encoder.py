@@ -204,7 +204,10 @@ class Encoder:
         nan, inf, sign = np.isnan(x), np.isinf(x), np.signbit(x)
         refuses = self.policy.inf_element == "raise" and not self.fmt.is_fp8
         if refuses and inf.any():  # also where a NaN scale would hide it
-            raise ValueError("inf_element=raise refuses infinity, and the input holds one")
+            raise ValueError(
+                "inf_element=raise refuses infinity, and the input holds one; choose another "
+                "inf_element, or remove it"
+            )
         magnitude = np.where(nan | inf, 0.0, np.abs(x))
         if self.policy.input_subnormal == "flush":
             magnitude = np.where(magnitude < self.tiny, 0.0, magnitude)
@@ -370,7 +373,10 @@ class Encoder:
             case "flipped-zero":
                 keeps_zero_sign = not self.fixed and self.policy.neg_zero != "drop"
                 return (signs ^ self.fmt.sign_mask) * keeps_zero_sign
-        raise ValueError("nan_element=raise refuses NaN, and the input holds one")
+        raise ValueError(
+            "nan_element=raise refuses NaN, and the input holds one; choose another nan_element, "
+            "or remove it"
+        )
 
 
 def _bounded(scaled: Floats, original: Floats) -> Floats:

@@ -280,7 +280,10 @@ class Selector:
         )
         refused = (stats.has_nan & (on_nan == "raise")) | (stats.has_inf & (on_inf == "raise"))
         if refused.any():
-            raise ValueError("the policy refuses NaN or infinity, and the input holds one")
+            raise ValueError(
+                "the policy refuses NaN or infinity (scale_nan or scale_inf is raise), and the "
+                "input holds one; choose another, or remove it"
+            )
         saturated = np.where(stats.has_inf & (on_inf == "saturate"), _MAX, code)
         return np.where(nan_scale, _NAN, saturated)
 

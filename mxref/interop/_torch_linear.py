@@ -333,7 +333,10 @@ def convert(
         and not (skip(name, layer) if callable(skip) else name in skip)
     }
     if not found:
-        raise ValueError("the model has no torch.nn.Linear left to replace")
+        raise ValueError(
+            f"the {type(model).__name__} has no torch.nn.Linear left to replace: give a model that "
+            "has one, and let skip leave one"
+        )
     made = {id(layer): MXLinear.from_linear(layer, chosen) for layer in found.values()}
     for name, layer in found.items():
         if not name:

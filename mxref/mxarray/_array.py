@@ -80,9 +80,10 @@ class MXArray(Looks, Bridges):
         self._policy = get_policy(policy)
         expected = inputs.scale_shape(self._codes.shape, self._axis, fmt.block_size, pad=True)
         if self._scales.shape != expected:
+            hint = "; codes come before scales" if self._scales.size > self._codes.size else ""
             msg = (
                 f"scales have shape {self._scales.shape}; codes of shape {self._codes.shape} in "
-                f"blocks of {fmt.block_size} along axis {self._axis} need {expected}"
+                f"blocks of {fmt.block_size} along axis {self._axis} need {expected}{hint}"
             )
             raise ValueError(msg)
         inputs.check_range(self._codes, fmt.element.code_count, fmt.element.name)

@@ -77,9 +77,10 @@ class NVFP4Array(Looks):
         size = NVFP4.block_size
         expected = inputs.scale_shape(self._codes.shape, self._axis, size, pad=True)
         if self._scales.shape != expected:
+            hint = "; codes come before scales" if self._scales.size > self._codes.size else ""
             msg = (
                 f"scales have shape {self._scales.shape}; codes of shape {self._codes.shape} in "
-                f"blocks of {size} along axis {self._axis} need {expected}"
+                f"blocks of {size} along axis {self._axis} need {expected}{hint}"
             )
             raise ValueError(msg)
         inputs.check_range(self._codes, NVFP4.element.code_count, NVFP4.element.name)

@@ -67,7 +67,16 @@ def any_format(
                 raise
     if name.strip().lower() == _UE4M3 or family_of(name) != "mx":
         raise ValueError(f"{name!r} is no MX format, and only those are taken here; show takes it")
-    raise ValueError(unknown_name("format", name, FORMAT_NAMES))
+    raise ValueError(unknown_name("format", name, FORMAT_NAMES) + _order(name))
+
+
+def _order(name: str) -> str:
+    """Say in which order arguments come, where a number stands in the place of a format."""
+    try:
+        float.fromhex(name) if "0x" in name.lower() else float(name)
+    except ValueError:
+        return ""
+    return "; a format has a name: show FORMAT CODE, explain VALUE FORMAT"
 
 
 def find(name: str | AnyFormat) -> Book | BlockFormat | NVFP4Format | BDRFormat:

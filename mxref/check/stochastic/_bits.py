@@ -74,7 +74,7 @@ def explain(
         return legal
     drawn = randomness.for_elements(random, x.shape, fmt, policy)
     if drawn is None:
-        raise ValueError(f"rounding={policy.rounding} draws nothing")
+        raise ValueError(f"rounding={policy.rounding} draws nothing: use mxref.check.encode")
     bits = random_bits(fmt, policy)
     lone = policy.replace(stochastic="per-element", stochastic_bits=str(bits))
     models = stochastic_models(fmt, lone)

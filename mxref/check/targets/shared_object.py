@@ -49,7 +49,9 @@ def load_library(
         If it cannot be loaded, or has no such functions.
     """
     if not Path(path).is_file() and "/" in path:
-        raise TargetError(f"no library {escaped(path)!r}")
+        raise TargetError(
+            f"no library {escaped(path)!r}: give the path of a shared library, so:./libmx.so:SYMBOL"
+        )
     if wanted is not None:
         require_program_op(wanted[0])
     offered = {symbol: wanted} if wanted is not None else _conventional()
