@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
+import difflib
+from pathlib import Path
+from typing import Any
+
 import click
 
-from mxref.cli._files import INPUT_DTYPES
-from mxref.cli._output import color_option, emit_json, emit_view, json_option, one_line_errors
+from mxref.cli._files import INPUT_DTYPES, load_numbers
+from mxref.cli._output import color_option, emit_json, emit_view, fail, json_option, one_line_errors
 
 __all__ = ["command"]
 
+_ARRAY, _QUANTIZED = ".npy", ".npz"
 
-# Unknown options pass as arguments, so that -1.3 and -inf need no "--" before them.
-@click.command("explain", context_settings={"ignore_unknown_options": True})
+
+class _Command(click.Command):
+    """Takes -1.3 and -inf as arguments, without "--" before them; an unknown --word is refused."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse what looks like an option and is none, then parse as usual."""
+        known = {name for parameter in self.get_params(ctx) for name in parameter.opts}
+        for arg in args[: args.index("--")] if "--" in args else args:
+            name = arg.partition("=")[0]
+            if name.startswith("--") and name not in known:
+                near = difflib.get_close_matches(name, known)
+                raise click.NoSuchOption(name, possibilities=near, ctx=ctx)
+        return super().parse_args(ctx, args)
+
+
+@click.command("explain", cls=_Command, context_settings={"ignore_unknown_options": True})
 @click.argument("value")
-@click.argument("format_name", metavar="FORMAT")
-@click.option("--policy", default="ocp", show_default=True, help="Profile, or ocp:field=choice,...")
+@click.argument("format_name", metavar="[FORMAT]", required=False)
+@click.option("--policy", help="Profile, or ocp:field=choice,...; default: ocp, te-1d, bdr-paper.")
+@click.option("--at", metavar="I,J", help="The place in FILE.npy to explain, such as 3,70.")
+@click.option("--axis", default=-1, show_default=True, help="Axis along which blocks lie.")
+@click.option("--pad", is_flag=True, help="Complete a short block with zeros.")
+@click.option("--random", metavar="R", help="Random bits of each element: 5, 1,2,3 or a .npy file.")
+@click.option("--scale-random", metavar="R", help="Random bits of the scale, likewise.")
+@click.option("--global-amax", metavar="A", help="nvfp4: largest magnitude of the whole tensor.")
+@click.option(
+    "--global-scale", metavar="G", help="nvfp4: its scale g, by which decoding multiplies."
+)
 @click.option(
     "--input-dtype",
     type=click.Choice(INPUT_DTYPES),
@@ -22,24 +50,81 @@ __all__ = ["command"]
 )
 @color_option
 @json_option
-def command(
-    value: str,
-    format_name: str,
-    policy: str,
-    input_dtype: str | None,
-    color: str,
-    as_json: bool,  # noqa: FBT001
-) -> None:
+def command(value: str, format_name: str | None, **options: Any) -> None:
     """Explain how VALUE becomes a code of FORMAT: each step, with its clause.
 
-    VALUE is a decimal (1.3, -0, 1e-40), inf, nan, or bits (0x3fa66666).
+    VALUE is a decimal (1.3, -0, 1e-40), inf, nan, or bits (0x3fa66666); a block of numbers
+    (1,2,-3.3); or a file FILE.npy, of which --at says the place. FILE.npz, which MXArray.save
+    wrote, needs no FORMAT: what it holds at a place is explained.
+
+    FORMAT is an element format (e4m3 e5m2 e3m2 e2m3 e2m1 int8), a scale format (e8m0 ue4m3) or a
+    block format (mxfp4, mxfp4/4, mxint8, nvfp4, mx9, ...).
     """
     from mxref.show import explain
 
+    if format_name is None and not value.endswith(_QUANTIZED):
+        raise click.UsageError(f"missing FORMAT: mxref explain {value} mxfp4, for example")
+    at = options["at"]
     with one_line_errors():
-        given = value if input_dtype is None else f"{input_dtype}:{value}"
-        view = explain(given, format_name, policy)
-    if as_json:
+        view = explain(
+            _numbers(value, options["input_dtype"]),
+            format_name,
+            options["policy"],
+            at=None if at is None else tuple(_integers(at, "--at")),
+            axis=options["axis"],
+            pad=options["pad"],
+            random=_random(options["random"], "--random"),
+            scale_random=_random(options["scale_random"], "--scale-random"),
+            global_amax=options["global_amax"],
+            global_scale=options["global_scale"],
+        )
+    if options["as_json"]:
         emit_json(view.to_dict())
     else:
-        emit_view(view, color)
+        emit_view(view, options["color"])
+
+
+def _numbers(value: str, input_dtype: str | None) -> Any:
+    """What VALUE stands for: text of a number, a list of such, or an array."""
+    if value.endswith(_QUANTIZED):
+        from mxref.mxarray import MXArray
+
+        try:
+            return MXArray.load(value)
+        except OSError as error:
+            fail(f"{value}: cannot be read: {error.strerror or error}")
+    if value.endswith(_ARRAY):
+        return load_numbers(Path(value), input_dtype)
+    prefix = "" if input_dtype is None else f"{input_dtype}:"
+    if "," in value:
+        return [f"{prefix}{part}" for part in value.split(",")]
+    return f"{prefix}{value}"
+
+
+def _integers(text: str, option: str) -> list[int]:
+    try:
+        return [int(part, 0) for part in text.split(",")]
+    except ValueError:
+        fail(f"{option}: expected integers such as 3,70, got {text!r}")
+
+
+def _random(text: str | None, option: str) -> Any:
+    if text is None:
+        return None
+    if text.endswith(_ARRAY):
+        return _loaded(Path(text), option)
+    found = _integers(text, option)
+    return found[0] if len(found) == 1 else found
+
+
+def _loaded(path: Path, option: str) -> Any:
+    """Random bits from a file."""
+    import numpy as np
+
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        fail(f"{option}: {path} cannot be read: {error}")
+    if getattr(array, "dtype", np.dtype(float)).kind not in "iu" or (array < 0).any():
+        fail(f"{option}: {path} holds no unsigned integers")
+    return array.astype(np.uint32)

@@ -159,7 +159,7 @@ def _encoded(
 
 
 def _as_float32(x: ArrayLike, policy: NVFP4Policy) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(_as_source(x, policy), np.float32)
 
 
@@ -172,7 +172,7 @@ def _as_source(x: ArrayLike, policy: NVFP4Policy) -> NDArray[Any]:
             "bfloat16 or float16; convert it first, for example with .astype(np.float32)"
         )
         raise TypeError(msg)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         dtype = np.float32 if source == "float64" else array.dtype.newbyteorder("=")
         return np.asarray(array, dtype)
 

@@ -14,6 +14,7 @@ from mxref.exact import block, dot, element, ieee, scale
 from mxref.exact.number import Number, NumberClass
 from mxref.formats import BlockFormat, block_format
 from mxref.policy import Policy
+from mxref.show._explain_views import without_heading
 from mxref.show._input import brief
 from mxref.show._matmul_steps import matmul_steps
 from mxref.show._relative_steps import RELATIVE_STEPS
@@ -69,7 +70,7 @@ def _encode(file: VectorFile, inputs: Inputs) -> Iterator[str]:
     if draw is not None:
         yield from field("random", f"R = 0x{draw:x}")
     view = explain(_floats(inputs)[0], file.format, _policy(file), random=draw)
-    yield from _without_heading(str(view))
+    yield from without_heading(str(view))
 
 
 def _decode(file: VectorFile, inputs: Inputs) -> Iterator[str]:
@@ -86,14 +87,7 @@ def _decode(file: VectorFile, inputs: Inputs) -> Iterator[str]:
 
 
 def _quantize(file: VectorFile, inputs: Inputs) -> Iterator[str]:
-    yield from _without_heading(str(explain(_floats(inputs), file.format, _policy(file))))
-
-
-def _without_heading(text: str) -> list[str]:
-    lines = text.splitlines()
-    while lines and not lines[0].startswith("  "):  # a long policy takes several lines
-        lines.pop(0)
-    return lines
+    yield from without_heading(str(explain(_floats(inputs), file.format, _policy(file))))
 
 
 def _dequantize(file: VectorFile, inputs: Inputs) -> Iterator[str]:

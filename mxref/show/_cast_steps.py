@@ -9,7 +9,7 @@ from mxref.exact.number import Number, NumberClass, floor_log2, power_of_two
 from mxref.exact.rules import LEAST_NORMAL, as_float32_bits, nearest_even_exponent
 from mxref.formats import ScaleFormat
 from mxref.policy import Policy
-from mxref.show._element_steps import Step
+from mxref.show._explain_step import Step, class_text
 from mxref.show._scale_steps import scale_text
 from mxref.show._text import decimal
 
@@ -22,9 +22,7 @@ def cast_steps(
     """Return the steps from one number to E8M0, as a scalar cast."""
     clause = ("OP-E8M0-CAST",)
     pack = Step("pack", scale_text(scale_code, fmt), (fmt.clause,))
-    sign = f"sign {'-' if number.sign else '+'}"
-    names = {"FINITE": "finite", "ZERO": "zero", "INF": "infinity", "NAN": "NaN"}
-    steps = [Step("classify", f"{names[number.cls.name]}, {sign}")]
+    steps = [Step("classify", class_text(number))]
     choices = {
         NumberClass.ZERO: f"E8M0 has no zero: e8m0_zero={policy.e8m0_zero}",
         NumberClass.INF: f"E8M0 has no infinity: e8m0_inf={policy.e8m0_inf}",
@@ -53,7 +51,13 @@ def cast_steps(
     }[policy.e8m0_rounding]
     exponent = E + up
     steps.append(Step("align", f"m * 2^E, m = {decimal(m)}, E = {E}"))
-    text = f"e8m0_rounding={policy.e8m0_rounding} gives 2^{exponent}"
+    where = {
+        E8M0Rounding.DOWN: "takes E, whatever m is",
+        E8M0Rounding.UP: "takes E + 1 where m > 1",
+        E8M0Rounding.NEAREST: "takes E + 1 where m >= 1.5",
+        E8M0Rounding.NEAREST_EVEN: "takes E + 1 where m > 1.5, or m = 1.5 and the code of E is odd",
+    }[policy.e8m0_rounding]
+    text = f"e8m0_rounding={policy.e8m0_rounding} {where}: 2^{exponent}"
     steps.append(Step("round", text, clause))
     if exponent < fmt.emin:
         text = f"below 2^{fmt.emin}, the smallest scale: e8m0_underflow={policy.e8m0_underflow}"

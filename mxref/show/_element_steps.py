@@ -15,85 +15,19 @@ from mxref.exact import element as exact_element
 from mxref.exact.number import Number, NumberClass, floor_log2, round_to_integer
 from mxref.formats import ElementFormat, Kind
 from mxref.policy import Policy
+from mxref.show._explain_step import REAL, Error, Step, class_text, number_text
 from mxref.show._facts import bit_fields, class_name
 from mxref.show._text import binary, decimal
 
 __all__ = [
-    "Error",
     "Passage",
-    "Step",
     "element_error",
     "element_flags",
     "element_steps",
-    "number_text",
     "packed",
+    "rounding_steps",
     "stochastic_text",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of a conversion: its name, what happens, the clauses or open points behind it."""
-
-    name: str
-    text: str
-    clauses: tuple[str, ...] = ()
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the same as a dict."""
-        return {"step": self.name, "text": self.text, "clauses": list(self.clauses)}
-
-
-@dataclass(frozen=True, slots=True)
-class Error:
-    """How far the decoded value lies from the number given.
-
-    Attributes
-    ----------
-    absolute : Fraction
-        Decoded value minus number.
-    ulp : Fraction
-        The distance of neighbouring elements there, times the scale; beyond the largest value, that
-        at the largest.
-    relative : Fraction or None
-        The error by the magnitude of the number; None for zero.
-    """
-
-    absolute: Fraction
-    ulp: Fraction
-    relative: Fraction | None
-
-    @property
-    def in_ulp(self) -> Fraction:
-        """The error in units of `ulp`."""
-        return self.absolute / self.ulp
-
-    def __str__(self) -> str:
-        if not self.absolute:
-            return "none: the value is exact"
-        share = "" if self.relative is None else f", {_signed(self.relative * 100, 3)} %"
-        ulp = decimal(self.ulp, 9, 6)
-        return f"{_signed(self.absolute)} = {_signed(self.in_ulp)} ulp of {ulp}{share}"
-
-    def to_dict(self) -> dict[str, object]:
-        """Return the exact numbers as ``p/q``."""
-        return {
-            "absolute": str(self.absolute),
-            "ulp": str(self.ulp),
-            "in_ulp": str(self.in_ulp),
-            "relative": None if self.relative is None else str(self.relative),
-        }
-
-
-def _signed(value: Fraction, rounded: int = 6) -> str:
-    text = decimal(abs(value), 9, rounded)
-    mark, digits = ("~", text[1:]) if text.startswith("~") else ("", text)
-    return f"{mark}{'-' if value < 0 else '+'}{digits}"
-
-
-def number_text(number: Number) -> str:
-    """Write a number as a decimal, or ``-0``, ``inf``, ``nan``."""
-    return decimal(number.value) if number.cls is NumberClass.FINITE else str(number)
 
 
 def packed(code: int, fmt: ElementFormat) -> str:
@@ -104,10 +38,9 @@ def packed(code: int, fmt: ElementFormat) -> str:
 
 def element_error(number: Number, value: Number, fmt: ElementFormat, X: Fraction) -> Error | None:
     """Return the error of a decoded value; None where either is not a real number."""
-    real = {NumberClass.ZERO, NumberClass.FINITE}
-    if number.cls not in real or value.cls not in real:
+    if number.cls not in REAL or value.cls not in REAL:
         return None
-    reach = min(number.magnitude / X, fmt.max)
+    reach = min(number.magnitude / X, fmt.max) if X else fmt.max
     absolute = value.value - number.value
     relative = absolute / number.magnitude if number.magnitude else None
     return Error(absolute, exact_element.quantum(reach, fmt) * X, relative)
@@ -175,10 +108,8 @@ def element_steps(passage: Passage, code: int) -> tuple[Step, ...]:
     fmt, policy = passage.fmt, passage.policy
     result = exact_element.decode(code, fmt)
     pack = Step("pack", packed(code, fmt), (fmt.clause,))
-    names = {"FINITE": "finite", "ZERO": "zero", "INF": "infinity", "NAN": "NaN"}
-    given, number = passage.number, passage.read
-    sign = f"sign {'-' if given.sign else '+'}"
-    steps = [Step("classify", f"{names[given.cls.name]}, {sign}"), *_read_steps(passage)]
+    number = passage.read
+    steps = [Step("classify", class_text(passage.number)), *_read_steps(passage)]
     if number.cls is NumberClass.NAN:
         return *steps, _nan_step(fmt, policy, result), pack
     if number.cls is NumberClass.INF:
@@ -190,7 +121,7 @@ def element_steps(passage: Passage, code: int) -> tuple[Step, ...]:
         if passage.is_beyond:
             return *steps, _inf_step(fmt, policy, result), pack
         if passage.quotient:
-            steps += _rounding_steps(passage, result)
+            steps += rounding_steps(passage, result)
     if number.sign and result.cls is NumberClass.ZERO and fmt.kind is Kind.FLOAT:
         kept = "keeps its sign" if result.sign else "loses its sign"
         choice = f"neg_zero={policy.neg_zero}"
@@ -253,7 +184,8 @@ def _scale_step(scaled: Fraction, X: Fraction) -> Step:
     return Step("scale", text, ("MX-1.0/6.3/elements", "OP-SCALED-INTERMEDIATE"))
 
 
-def _rounding_steps(passage: Passage, result: Number) -> list[Step]:
+def rounding_steps(passage: Passage, result: Number) -> list[Step]:
+    """Return the steps align, round and overflow (or flush) of a finite number that is not zero."""
     fmt, policy = passage.fmt, passage.policy
     magnitude, sign = passage.quotient, passage.read.sign
     quantum = exact_element.quantum(magnitude, fmt)
@@ -270,7 +202,12 @@ def _rounding_steps(passage: Passage, result: Number) -> list[Step]:
     guard, rest = divmod((steps - whole) * 2, 1)
     round_bit, sticky = divmod(rest * 2, 1)
     bits = f"{kept} | {guard} | {round_bit} | {int(sticky > 0)} {times}{power}".rstrip()
-    align = Step("align", f"{bits}   kept | guard | round | sticky")
+    tail = {"guard": int(guard), "round": int(round_bit), "sticky": int(sticky > 0)}
+    align = Step(
+        "align",
+        f"{bits}   kept | guard | round | sticky",
+        data={"kept": whole, "unit": str(quantum), **tail},
+    )
 
     value = rounded * quantum
     result_quantum = exact_element.quantum(value, fmt)
@@ -293,7 +230,13 @@ def _rounding_steps(passage: Passage, result: Number) -> list[Step]:
     if not rounded:
         text += ", underflow"
         clauses.insert(0, "OFP8-1.0/underflow" if fmt.is_fp8 else "MX-1.0/6.3/underflow")
-    found = [align, Step("round", text, tuple(clauses))]
+    facts = {
+        "exact": steps == whole,
+        "tie": (steps - whole) * 2 == 1,
+        "up": rounded > whole,
+        "value": str(direction * value),
+    }
+    found = [align, Step("round", text, tuple(clauses), facts)]
     is_subnormal = fmt.min_normal is not None and 0 < value < fmt.min_normal
     if is_subnormal and policy.element_subnormal == "flush":
         text = f"{decimal(value)} is subnormal, and zero here: element_subnormal=flush"

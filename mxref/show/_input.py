@@ -15,7 +15,15 @@ from mxref.exact import ieee
 from mxref.exact.number import Number, NumberClass
 from mxref.show._text import decimal, joined
 
-__all__ = ["Given", "is_block", "read_block", "read_draws", "read_number"]
+__all__ = [
+    "Given",
+    "Wanted",
+    "is_block",
+    "read_block",
+    "read_draws",
+    "read_number",
+    "refuse_length",
+]
 
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
 _BITS = re.compile(r"0[xX][0-9a-fA-F]+")
@@ -25,6 +33,29 @@ _HOW = (
     "write a decimal such as '1.3', 'inf', 'nan', or the bits of a float32 such as '0x3fa66666'; "
     "'bfloat16:0x3fa6' and 'float16:1.3' name another source format"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What else was asked for: a place of a tensor, and what its conversion is given.
+
+    Attributes
+    ----------
+    at : int, sequence of int or None
+        The place; None for a number or a block.
+    axis : int
+        Along which blocks lie.
+    pad : bool
+        Whether zeros may complete a short block.
+    random, scale_random : int, sequence, array or None
+        Random bits of the elements and of the scales.
+    """
+
+    at: Any = None
+    axis: Any = -1
+    pad: bool = False
+    random: Any = None
+    scale_random: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +126,22 @@ def read_block(x: Any) -> list[Given]:
     ValueError
         If an array has several dimensions, or a number cannot be read.
     """
+    x = _native(x)
     if len(getattr(x, "shape", ())) > 1:
         raise ValueError(
             f"a block is a flat sequence of numbers, got an array of shape {x.shape}; "
-            "explain one block at a time, such as x[0, :32]"
+            "say which place to explain, such as at=(0, 5), or give one block, such as x[0, :32]"
         )
     return [read_number(item) for item in x]
+
+
+def _native(x: Any) -> Any:
+    """Tensors of other frameworks as numpy arrays; anything else as it is."""
+    if not hasattr(x, "shape") or type(x).__module__.partition(".")[0] in {"numpy", "ml_dtypes"}:
+        return x
+    from mxref import _inputs as inputs
+
+    return inputs.as_float(x)[0]
 
 
 def read_number(x: object) -> Given:
@@ -125,6 +166,7 @@ def read_number(x: object) -> Given:
     """
     if isinstance(x, str):
         return _read_text(x)
+    x = _native(x)
     if isinstance(x, Number):
         return Given(x)
     dtype = getattr(x, "dtype", None)
@@ -189,6 +231,25 @@ def _real(body: str) -> Number:
     if number and number.adjusted() < -_FAR:
         return Number.zero(sign)
     return Number.finite(Fraction(number), sign_of_zero=sign)
+
+
+def refuse_length(count: int, size: int, name: str, *, pad: bool) -> None:
+    """Refuse a number of elements that makes no block.
+
+    Raises
+    ------
+    ValueError
+        If there are none or too many, or too few and `pad` is false.
+
+    Examples
+    --------
+    >>> refuse_length(3, 16, "nvfp4", pad=True)
+    """
+    if count != size and not (pad and 0 < count < size):
+        raise ValueError(
+            f"a block of {name} has {size} elements, got {count}; pass pad=True to complete a "
+            "short one with zeros, or pick a place of an array with at=(0, 5)"
+        )
 
 
 def read_draws(random: int | Sequence[int] | None, count: int) -> list[int] | None:

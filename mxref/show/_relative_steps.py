@@ -10,10 +10,14 @@ from mxref.exact.dot_relatives import dot_values
 from mxref.exact.number import Number
 from mxref.relatives.bdr_formats import bdr_format
 from mxref.relatives.bdr_policy import BDRPolicy
+from mxref.relatives.nvfp4_format import NVFP4
 from mxref.relatives.nvfp4_policy import NVFP4Policy
+from mxref.show._explain_views import without_heading
 from mxref.show._input import brief
 from mxref.show._text import field
+from mxref.show.explain import explain
 from mxref.vectors import Inputs, VectorFile
+from mxref.vectors.operations import input_digits
 from mxref.vectors.relatives.dots import values_of
 
 __all__ = ["RELATIVE_STEPS"]
@@ -30,6 +34,11 @@ def _nvfp4_policy(file: VectorFile) -> NVFP4Policy:
 
 def _numbers(inputs: Inputs) -> list[Number]:
     return [ieee.from_bits(bits, str(inputs.type)) for bits in inputs.bits]
+
+
+def _texts(inputs: Inputs) -> list[str]:
+    """The inputs as `explain` reads them."""
+    return [f"{inputs.type}:0x{bits:0{input_digits(inputs)}x}" for bits in inputs.bits]
 
 
 def _rows(rows: Sequence[Sequence[str]]) -> Steps:
@@ -55,6 +64,12 @@ def _scale_decode(file: VectorFile, inputs: Inputs) -> Steps:
 
 def _nvfp4_quantize(file: VectorFile, inputs: Inputs) -> Steps:
     policy, numbers = _nvfp4_policy(file), _numbers(inputs)
+    if not inputs.shape and len(numbers) == NVFP4.block_size:
+        given = None if inputs.amax is None else ieee.from_bits(inputs.amax, _F32)
+        random = inputs.random or None
+        view = explain(_texts(inputs), "nvfp4", policy, global_amax=given, random=random)
+        yield from without_heading(str(view))
+        return
     amax = (
         nvfp4.block_amax(numbers, policy)
         if inputs.amax is None
@@ -94,32 +109,22 @@ def _nvfp4_dequantize(file: VectorFile, inputs: Inputs) -> Steps:
 
 
 def _bdr_quantize(file: VectorFile, inputs: Inputs) -> Steps:
-    fmt, numbers = bdr_format(file.format), _numbers(inputs)
     assert isinstance(file.policy, BDRPolicy)  # noqa: S101  # the operation says so
-    scale, shared, codes = bdr.quantize(numbers, fmt, file.policy, source=str(inputs.type))
-    yield from _bdr_rows(fmt.name, scale, shared, codes, numbers)
+    random = inputs.random or None
+    view = explain(_texts(inputs), file.format, file.policy, pad=True, random=random)
+    yield from without_heading(str(view))
 
 
 def _bdr_dequantize(file: VectorFile, inputs: Inputs) -> Steps:
-    yield from _bdr_rows(file.format, inputs.scales[0], inputs.subscales, inputs.bits, None)
-
-
-def _bdr_rows(
-    name: str,
-    scale: int,
-    shared: Sequence[int],
-    codes: Sequence[int],
-    numbers: Sequence[Number] | None,
-) -> Steps:
-    fmt = bdr_format(name)
+    fmt = bdr_format(file.format)
+    scale, shared, codes = inputs.scales[0], inputs.subscales, inputs.bits
     yield from field("value", f"of an element: {fmt.formula}", ("OP-BDR-QUANTIZER",))
     yield from field("scale", f"0x{scale:02x} = {brief(bdr.decode_scale(scale, fmt))}")
     values = bdr.dequantize(scale, shared, codes, fmt)
-    rows = [("i", *(("x",) if numbers else ()), *(("sub",) if shared else ()), "code", "value")]
+    rows = [("i", *(("sub",) if shared else ()), "code", "value")]
     for i, (code, value) in enumerate(zip(codes, values, strict=True)):
-        given = (brief(numbers[i]),) if numbers else ()
         own = (f"{shared[i // fmt.k2]:x}",) if shared else ()
-        rows.append((str(i), *given, *own, f"0x{code:02x}", brief(value)))
+        rows.append((str(i), *own, f"0x{code:02x}", brief(value)))
     yield from _rows(rows)
 
 

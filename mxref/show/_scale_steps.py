@@ -17,11 +17,12 @@ from mxref.exact.logarithm import log2_float32
 from mxref.exact.number import Number, NumberClass, floor_log2, power_of_two
 from mxref.formats import BlockFormat, ElementFormat, ScaleFormat
 from mxref.policy import Policy
-from mxref.show._element_steps import Step, stochastic_text
-from mxref.show._facts import rounding_interval
+from mxref.show._element_steps import stochastic_text
+from mxref.show._explain_reach import reach, reach_step, searched_reach, threshold
+from mxref.show._explain_step import Step, counted
 from mxref.show._text import decimal
 
-__all__ = ["amax_index", "scale_steps", "scale_text", "threshold"]
+__all__ = ["amax_index", "scale_steps", "scale_text"]
 
 
 def scale_text(scale_code: int, fmt: ScaleFormat) -> str:
@@ -36,29 +37,6 @@ def amax_index(numbers: Sequence[Number]) -> int | None:
     """Return the place of the first largest finite magnitude; None if there is none but zero."""
     places = [i for i, n in enumerate(numbers) if n.cls is NumberClass.FINITE]
     return max(places, key=lambda i: (numbers[i].magnitude, -i), default=None)
-
-
-def threshold(rule: ScaleRule, fmt: ElementFormat) -> tuple[Fraction | None, bool]:
-    """Return where a rule steps: the significand of amax, and whether that one itself is beyond.
-
-    None where the step is no rational number (the square root of two) or there is none. Beyond it
-    the exponent of the scale is one larger than the recipe's, E - emax.
-    """
-    full = power_of_two(fmt.emax)
-    match rule:
-        case ScaleRule.CEIL:
-            return Fraction(1), False
-        case ScaleRule.RCEIL:
-            return fmt.max / full, False
-        case ScaleRule.EVEN | ScaleRule.EVEN_DOWN:
-            return 2 - power_of_two(-fmt.mantissa_bits - 1), rule is ScaleRule.EVEN
-        case ScaleRule.TOSA:
-            largest = rounding_interval(fmt.max_magnitude, fmt)
-            assert largest is not None  # noqa: S101 - the largest finite value has an interval
-            assert largest.high is not None  # noqa: S101 - and it ends before overflow
-            return largest.high / full, not largest.high_closed
-        case _:
-            return None, False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +65,7 @@ def scale_steps(
 ) -> tuple[Step, ...]:
     """Return the steps classify, amax, rule, range and pack that lead to `scale_code`."""
     pack = Step("scale", scale_text(scale_code, fmt.scale), (fmt.scale.clause,))
-    steps = [_classify(numbers)]
+    steps = [Step("classify", counted(numbers))]
     if policy.input_subnormal == "flush":
         read = [ieee.flushed(n, source) for n in numbers]
         if count := sum(a.cls is not b.cls for a, b in zip(numbers, read, strict=True)):
@@ -136,9 +114,10 @@ def _of_amax(
     held_in = rules.type_of_amax(rule, policy)
     if held_in is not None:
         held, amax = amax, ieee.round_magnitude(amax, held_in)
-        clauses = ("OP-SCALE-QUOTIENT", "OP-SCALE-LOG2")[: 1 + (policy.scale_amax == "source")]
+        is_for_log2 = policy.scale_amax == "source" and policy.scale_log2 == "float32"
+        clause = "OP-SCALE-LOG2" if is_for_log2 else "OP-SCALE-QUOTIENT"
         note = "the same" if held == amax else decimal(amax)
-        steps.append(Step("held", f"amax as a {held_in}: {note}", clauses))
+        steps.append(Step("held", f"amax as a {held_in}: {note}", (clause,)))
         if amax > ieee.largest(held_in):
             text = f"beyond {held_in}, so that amax is an infinity: scale_inf={policy.scale_inf}"
             steps.append(Step("special", text, ("OP-SCALE-NONFINITE",)))
@@ -167,7 +146,11 @@ def _of_amax(
     # An exact quotient need not be formed: RCEIL then compares m with the largest element.
     looks_at_amax = rule is ScaleRule.RCEIL and v == exact
     exponent = rules.exponent(v, block.fmt.element, rule, policy, block.random)
-    steps += _rule_steps(amax if looks_at_amax else v, exponent, block, divided=not looks_at_amax)
+    is_plain = v == (exact if rule is ScaleRule.RCEIL else amax)
+    rule_step, range_step = _rule_steps(
+        amax if looks_at_amax else v, exponent, block, divided=not looks_at_amax
+    )
+    steps += [rule_step, *_reach_steps(amax, exponent, block, is_plain=is_plain), range_step]
     steps += _search_steps(exponent, block)
     return [*steps, block.pack]
 
@@ -222,6 +205,23 @@ def _rule_steps(v: Fraction, exponent: int, block: _Block, *, divided: bool) -> 
         Step("rule", text, tuple(clauses)),
         _range_step(total, exponent, block.fmt.scale, policy),
     ]
+
+
+def _reach_steps(amax: Fraction, exponent: int, block: _Block, *, is_plain: bool) -> list[Step]:
+    """Where the rule steps next; not for rules that draw or search."""
+    rule, policy, element = block.rule, block.policy, block.fmt.element
+    if rule is ScaleRule.STOCHASTIC:
+        limit = 1 << int(policy.stochastic_bits.value)
+        E = floor_log2(amax)
+        least = limit - int((amax / power_of_two(E) - 1) * limit)
+        text = f"E + 1 from R = {least} on" if least < limit else "E whatever R is"
+        return [Step("threshold", text, ("OP-SCALE-RULE",))]
+    is_float32 = policy.scale_log2 == "float32" and rule in _LOGARITHMS
+    if is_float32 or (rule is ScaleRule.RCEIL and policy.scale_quotient is not ScaleQuotient.EXACT):
+        found = searched_reach(amax, element, policy)
+    else:
+        found = reach(rule, element, exponent) if is_plain else None
+    return [] if found is None else [reach_step(amax, exponent, found, block.source)]
 
 
 def _rule_text(rule: ScaleRule, fmt: ElementFormat, m: Fraction, adds: int) -> str:
@@ -284,14 +284,6 @@ def _error(scale_code: int, block: _Block) -> Fraction | None:
         difference = abs(number.value - X * P.value)
         total += difference**2 if block.rule is ScaleRule.MSE else difference
     return total
-
-
-def _classify(numbers: Sequence[Number]) -> Step:
-    names = {"FINITE": "finite", "ZERO": "zero", "INF": "infinite", "NAN": "NaN"}
-    counts = {cls.name: sum(n.cls is cls for n in numbers) for cls in NumberClass}
-    parts = [f"{counts[name]} {word}" for name, word in names.items() if counts[name]]
-    plural = "s" if len(numbers) > 1 else ""
-    return Step("classify", f"{len(numbers)} number{plural}: {', '.join(parts)}")
 
 
 _DECIDING = (ScaleInf.RAISE, ScaleInf.NAN_SCALE, ScaleInf.FLUSH_BLOCK, ScaleInf.SATURATE)

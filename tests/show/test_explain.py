@@ -18,7 +18,7 @@ from mxref.exact.number import Number, NumberClass
 from mxref.formats import BLOCK_FORMATS, ELEMENT_FORMATS, block_format
 from mxref.policy import Policy
 from mxref.show import explain
-from mxref.show._scale_steps import threshold
+from mxref.show._explain_reach import threshold
 
 GOLDEN = """\
 1.3 to mxfp4, policy ocp
@@ -27,6 +27,8 @@ GOLDEN = """\
   amax       amax = |V[0]| = ~1.29999995 = m * 2^E, m = ~1.29999995, E = 0
              [MX-1.0/6.3/scale]
   rule       floor takes E, whatever m is  [MX-1.0/6.3/scale]  [OP-SCALE-RULE]
+  threshold  2^-2 serves amax in [1, 2); the lower end is ~23.1 % away
+             [OP-SCALE-RULE]
   exponent   0 - emax 2 = -2, within -127 to 127
   scale      0x7d = 2^-2 = 0.25  [MX-1.0/5.4/e8m0]
 
@@ -61,6 +63,8 @@ GOLDEN_BLOCK = """\
   classify   4 numbers: 4 finite
   amax       amax = |V[3]| = 7 = m * 2^E, m = 1.75, E = 2  [MX-1.0/6.3/scale]
   rule       floor takes E, whatever m is  [MX-1.0/6.3/scale]  [OP-SCALE-RULE]
+  threshold  2^0 serves amax in [4, 8); the upper end is ~14.3 % away
+             [OP-SCALE-RULE]
   exponent   2 - emax 2 = 0, within -127 to 127
   scale      0x7f = 2^0 = 1  [MX-1.0/5.4/e8m0]
 
