@@ -202,7 +202,7 @@ class MismatchMap:
     """
 
     shape: tuple[int, ...]
-    rows: tuple[tuple[float, ...], ...]
+    rows: tuple[tuple[float, ...], ...] = field(repr=False)  # thousands of numbers
     cell: tuple[int, int]
     lanes: tuple[int, ...] = ()
 

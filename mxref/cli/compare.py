@@ -1,4 +1,4 @@
-"""``mxref compare``: what each format and scale rule would do to a tensor of yours."""
+"""``mxref compare``: what each format and scale rule would do to a tensor, or to a number."""
 
 from __future__ import annotations
 
@@ -8,37 +8,48 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mxref.cli._files import INPUT_DTYPES, load_numbers
-from mxref.cli._output import console, emit_json, fail, json_option, one_line_errors
+from mxref.cli._output import (
+    color_option,
+    emit_json,
+    emit_view,
+    fail,
+    json_option,
+    one_line_errors,
+)
 from mxref.cli._progress import progress_bar, progress_option
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mxref.show._text import View
     from mxref.show.compare import Comparison
 
-__all__ = ["command"]
+__all__ = ["command", "require_picture"]
 
 _FILE = click.Path(path_type=Path)
+_FORMATS = "Format; may be repeated. Default: all; of numbers the MX formats and NVFP4."
 _NAMES = 8  # of tensors that an error lists
 
 
-@click.command("compare")
-@click.argument("source", metavar="FILE", type=_FILE)
-@click.argument("tensor", required=False)
-@click.option("--format", "formats", multiple=True, help="Format; may be repeated. Default: all.")
+# Unknown options pass as arguments, so that -1.3 and -inf need no "--" before them.
+@click.command("compare", context_settings={"ignore_unknown_options": True})
+@click.argument("given", metavar="NUMBER...|FILE [TENSOR]", nargs=-1, required=True)
+@click.option("--format", "formats", multiple=True, help=_FORMATS)
 @click.option("--rule", "rules", multiple=True, help="Scale rule or policy; may be repeated.")
 @click.option("--axis", default=-1, show_default=True, help="Axis along which blocks lie.")
 @click.option("--all", "all_rules", is_flag=True, help="Show every rule, not only the best.")
 @click.option("--every-element", is_flag=True, help="Measure all of a tensor of 2^24 or more.")
 @click.option("--plot", "picture", type=_FILE, help="Draw QSNR against bits: .svg, .png or .pdf.")
 @click.option("--markdown", is_flag=True, help="Print a table in Markdown.")
-@click.option("--input-dtype", type=click.Choice(INPUT_DTYPES), help="What FILE.npy holds.")
+@click.option(
+    "--input-dtype", type=click.Choice(INPUT_DTYPES), help="Of numbers, or what FILE.npy holds."
+)
 @click.option("--force", is_flag=True, help="Overwrite an existing picture.")
+@color_option
 @json_option
 @progress_option
 def command(  # noqa: PLR0913  # one parameter an option
-    source: Path,
-    tensor: str | None,
+    given: tuple[str, ...],
     formats: tuple[str, ...],
     rules: tuple[str, ...],
     axis: int,
@@ -49,21 +60,36 @@ def command(  # noqa: PLR0913  # one parameter an option
     every_element: bool,
     markdown: bool,
     force: bool,
+    color: str,
     as_json: bool,
     progress: bool,
 ) -> None:
-    """Compare formats on an array (FILE.npy) or on one TENSOR of a checkpoint.
+    """Compare formats on numbers, on an array (FILE.npy) or on one TENSOR of a checkpoint.
 
-    For every format and scale rule: QSNR with its 95 % confidence, elements saturated and flushed
-    to zero, the largest error, bits per element, and the width of an exact accumulator.
+    For at most 32 numbers: scale code, codes, their values and the error, under every scale rule.
+    For an array: QSNR with its 95 % confidence, elements saturated and flushed to zero, the largest
+    error, bits per element, and the width of an exact accumulator.
     """
     if markdown and as_json:
         raise click.UsageError("--json and --markdown exclude each other")
+    given = tuple(each for each in given if each != "--")
+    _refuse_options(given)
+    options = (formats or None, rules or None, axis)
+    if _are_numbers(given):
+        if markdown or picture is not None:
+            what = "--markdown" if markdown else "--plot"
+            fail(f"{what} is for arrays: of numbers the codes are shown, and --json has them all")
+        _show(_few(given, input_dtype, *options), color, as_json=as_json)
+        return
+    if len(given) > 2 or (_is_number(given[0]) and not Path(given[0]).exists()):
+        odd = next((each for each in given if not _is_number(each)), given[0])
+        fail(f"{odd}: no number; expected numbers alone, or FILE.npy, or a checkpoint and a TENSOR")
+    source, tensor = Path(given[0]), given[1] if len(given) > 1 else None
     if picture is not None:
-        _require_picture(source, picture, force=force)
+        require_picture([source], picture, force=force)
     x = _load(source, tensor, input_dtype)
     with one_line_errors(f"{source}: "):
-        from mxref.show.compare import compare
+        from mxref.show.compare import LIMIT, compare_array
 
         with progress_bar("comparing", 1.0, "parts", lines=progress) as advance:
             done = 0.0
@@ -73,31 +99,70 @@ def command(  # noqa: PLR0913  # one parameter an option
                 advance(share - done, f"comparing {what}")
                 done = share
 
-            found = compare(
+            found = compare_array(
                 x,
-                formats or None,
-                rules or None,
-                axis,
+                *options,
                 name=tensor or source.name,
                 progress=report,
-                **({"limit": None} if every_element else {}),
+                limit=None if every_element else LIMIT,
             )
-    _show(found, as_json=as_json, markdown=markdown, all_rules=all_rules)
+    if markdown:
+        click.echo(found.to_markdown(), nl=False)
+    else:
+        _show(found.with_all_rules() if all_rules else found, color, as_json=as_json)
     if picture is not None:
         _draw(found, picture)
 
 
-def _show(found: Comparison, *, as_json: bool, markdown: bool, all_rules: bool) -> None:
+def _show(found: View, color: str, *, as_json: bool) -> None:
     if as_json:
-        emit_json(found.as_dict())
-    elif markdown:
-        click.echo(found.to_markdown(), nl=False)
+        emit_json(found.to_dict())
     else:
-        console().print(found.to_rich(all_rules=all_rules), soft_wrap=True)
+        emit_view(found, color)
 
 
-def _require_picture(source: Path, picture: Path, *, force: bool) -> None:
-    """Refuse at once what could not be drawn after minutes."""
+def _refuse_options(given: tuple[str, ...]) -> None:
+    """Refuse misspelt options, which came as arguments for the sake of -1.3."""
+    for each in given:
+        if each.startswith("-") and not _is_number(each):
+            context = click.get_current_context()
+            known = [o for p in context.command.params for o in p.opts if o.startswith("--")]
+            raise click.NoSuchOption(each, possibilities=known, ctx=context)
+
+
+def _are_numbers(given: tuple[str, ...]) -> bool:
+    return all(_is_number(each) for each in given) and not Path(given[0]).exists()
+
+
+def _is_number(text: str) -> bool:
+    from mxref.show._input import read_number
+
+    try:
+        read_number(text)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def _few(given: tuple[str, ...], input_dtype: str | None, *options: Any) -> View:
+    from mxref.show.compare import compare
+    from mxref.show.compare._numbers import MOST
+
+    if len(given) > MOST:
+        fail(f"{len(given)} numbers: at most {MOST} are compared one by one; save more as .npy")
+    texts = [text if input_dtype is None else f"{input_dtype}:{text}" for text in given]
+    with one_line_errors():
+        return compare(texts, *options)
+
+
+def require_picture(sources: list[Path], picture: Path, *, force: bool) -> None:
+    """Refuse at once what could not be drawn after minutes.
+
+    Raises
+    ------
+    CliError
+        If the picture's name, place or maker will not do.
+    """
     import importlib.util
 
     from mxref.cli._files import require_free
@@ -105,7 +170,7 @@ def _require_picture(source: Path, picture: Path, *, force: bool) -> None:
 
     with one_line_errors():
         require_suffix(picture)
-    require_free([source], [picture], force=force)
+    require_free(sources, [picture], force=force)
     if importlib.util.find_spec("matplotlib") is None:
         fail("--plot needs matplotlib: pip install 'mxref[plot]'")
 

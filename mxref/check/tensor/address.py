@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mxref import _inputs as inputs
+from mxref._shown import Shown
 from mxref._suggest import unknown_name
 from mxref.check._call import Caller
 from mxref.check._guard import signature
@@ -57,8 +58,8 @@ class Departure(NamedTuple):
     nearest: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AddressMap:
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class AddressMap(Shown):
     """Where a function takes, or puts, each scale code or element code.
 
     Attributes

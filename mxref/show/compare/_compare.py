@@ -4,30 +4,36 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from fractions import Fraction
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mxref import _inputs as inputs
+from mxref.formats import BLOCK_FORMATS
 from mxref.quality._bounds import qsnr_lower_bound
 from mxref.quality._candidates import Candidate, candidates
 from mxref.quality._cost import cost
 from mxref.quality._formats import AnyFormat
 from mxref.quality._measure import Measurement, measure
 from mxref.relatives.bdr_format import BDRFormat
+from mxref.relatives.nvfp4_format import NVFP4
 from mxref.show.compare._comparison import Comparison, Row
+from mxref.show.compare._few import NumbersComparison
+from mxref.show.compare._numbers import as_numbers, outcomes
 
-__all__ = ["compare"]
+__all__ = ["LIMIT", "compare", "compare_array"]
 
 LIMIT = 1 << 24
 _PIECE = 1 << 14  # of a long row, if not all is measured: whole blocks of every format
 _FEW = 32  # fewer rows than these are cut into vectors, so that there is an interval
 _BLOCK = 32
+_FOR_FEW = (*BLOCK_FORMATS, NVFP4.name)
 
 
 def compare(  # what, how and how much
-    x: ArrayLike,
+    x: ArrayLike | str | Fraction,
     formats: Iterable[str | AnyFormat] | str | None = None,
     rules: Sequence[str] | str | None = None,
     axis: int = -1,
@@ -35,15 +41,17 @@ def compare(  # what, how and how much
     limit: int | None = LIMIT,
     name: str = "x",
     progress: Callable[[float, str], None] | None = None,
-) -> Comparison:
-    """Compare formats and scale rules on an array.
+) -> Comparison | NumbersComparison:
+    """Compare formats and scale rules: by quality on an array, bit by bit on a few numbers.
 
     Parameters
     ----------
-    x : array_like of float32, float64, float16 or bfloat16
-        Any shape of one axis or more; its length needs not be a multiple of a block.
+    x : number, str, or array_like of float32, float64, float16 or bfloat16
+        An array of any shape; its length needs not be a multiple of a block. Of one number, and of
+        a list or a vector of at most 32, codes and values are shown; as in `mxref.explain`, text
+        such as ``"1.3"`` is the nearest float32.
     formats : iterable of str, optional
-        Default: the MX formats, NVFP4 and the BDR formats that have a name.
+        Default: the MX formats, NVFP4 and, for arrays, the BDR formats that have a name.
     rules : iterable of str, optional
         Scale rules of the MX formats (``"rceil"``), or policies of any family (``"te-2d"``,
         ``"ocp:rounding=toward-zero"``). Default: those in use; none that needs random bits.
@@ -58,7 +66,8 @@ def compare(  # what, how and how much
 
     Returns
     -------
-    Comparison
+    Comparison or NumbersComparison
+        The second for a few numbers.
 
     Raises
     ------
@@ -78,17 +87,36 @@ def compare(  # what, how and how much
     >>> [(row.format, row.rule, round(row.qsnr.value, 1)) for row in table]
     [('mx6', 'bdr-paper', 28.3), ('mxfp4', 'floor', 18.8), ('mxfp4', 'rceil', 18.8)]
     """
+    _require_limit(limit)
+    few = as_numbers(x)
+    if few is not None:
+        inputs.normal_axis(axis, few.shape)
+        chosen = _chosen(_FOR_FEW if formats is None else formats, rules, is_matrix=False)
+        return NumbersComparison(
+            tuple(few.astype(np.float64).tolist()), few.dtype.name, outcomes(few, chosen)
+        )
+    return compare_array(
+        cast("ArrayLike", x), formats, rules, axis, limit=limit, name=name, progress=progress
+    )
+
+
+def compare_array(
+    x: ArrayLike,
+    formats: Iterable[str | AnyFormat] | str | None = None,
+    rules: Sequence[str] | str | None = None,
+    axis: int = -1,
+    *,
+    limit: int | None = LIMIT,
+    name: str = "x",
+    progress: Callable[[float, str], None] | None = None,
+) -> Comparison:
+    """Compare formats on an array of any size by their quality; see `compare`."""
+    _require_limit(limit)
     array, _ = inputs.as_float(x)
     if array.ndim == 0 or array.size == 0:
         raise ValueError(f"x has shape {array.shape}; expected at least one element along an axis")
-    if limit is not None and limit < _BLOCK:
-        raise ValueError(f"limit is {limit}; measure at least {_BLOCK} elements, or None for all")
     where = inputs.normal_axis(axis, array.shape)
-    chosen = candidates(
-        [formats] if isinstance(formats, str) else formats,
-        [rules] if isinstance(rules, str) else rules,
-        is_matrix=array.ndim == 2,
-    )
+    chosen = _chosen(formats, rules, is_matrix=array.ndim == 2)
     matrix = np.moveaxis(array, where, -1).reshape(-1, array.shape[where])
     notes: list[str] = []
     matrix = _finite(_sampled(matrix, limit, notes), notes)
@@ -108,6 +136,24 @@ def compare(  # what, how and how much
         length=vector,
         elements=matrix.size,
         notes=tuple(notes),
+    )
+
+
+def _require_limit(limit: int | None) -> None:
+    if limit is not None and limit < _BLOCK:
+        raise ValueError(f"limit is {limit}; measure at least {_BLOCK} elements, or None for all")
+
+
+def _chosen(
+    formats: Iterable[str | AnyFormat] | str | None,
+    rules: Sequence[str] | str | None,
+    *,
+    is_matrix: bool,
+) -> list[Candidate]:
+    return candidates(
+        [formats] if isinstance(formats, str) else formats,
+        [rules] if isinstance(rules, str) else rules,
+        is_matrix=is_matrix,
     )
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from mxref.quality._estimate import Estimate
+from mxref.show._paint import Mark
+from mxref.show._text import View
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -64,8 +66,8 @@ class Row:
     multiplier_bits: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Comparison(View):
     """What `mxref.compare` returns: printed, it is a table; `plot` draws it.
 
     Attributes
@@ -83,6 +85,8 @@ class Comparison:
         How many were measured.
     notes : tuple of str
         What a reader has to know, such as that not all elements were measured.
+    all_rules : bool
+        Whether every rule of a format is printed, not only its best and its default.
     """
 
     rows: tuple[Row, ...]
@@ -94,6 +98,7 @@ class Comparison:
     length: int
     elements: int
     notes: tuple[str, ...] = ()
+    all_rules: bool = False
 
     def __iter__(self) -> Iterator[Row]:
         """Iterate over the rows."""
@@ -103,9 +108,27 @@ class Comparison:
         """Number of rows."""
         return len(self.rows)
 
-    def __str__(self) -> str:
-        """Return the table, 80 columns wide: the best rule of each format, and its default."""
-        return self.to_text()
+    def _lines(self) -> list[str]:
+        return [text for text, _ in self._styled()]
+
+    def _styled(self) -> list[tuple[str, str]]:
+        from mxref.show.compare import _table
+
+        return _table.lines(self, all_rules=self.all_rules)
+
+    def _marks(self, lines: Sequence[str]) -> Iterator[Mark]:
+        del lines  # every line has a style of its own
+        for at, (text, style) in enumerate(self._styled()):
+            if style:
+                yield Mark(at, 0, len(text), style)
+
+    def with_all_rules(self) -> Comparison:
+        """Return the same, printed with every rule of each format."""
+        return replace(self, all_rules=True)
+
+    def to_dict(self) -> dict[str, object]:
+        """Return everything as plain data; what is not finite is a string, as JSON wants it."""
+        return self.as_dict()
 
     def best(self, format: str) -> Row:  # noqa: A002
         """Return the row of a format whose QSNR is highest.
@@ -129,22 +152,13 @@ class Comparison:
         all_rules : bool
             Every rule of each format, not only the best and the default.
         """
-        from mxref.show.compare import _table
-
-        return "\n".join(text for text, _ in _table.lines(self, all_rules=all_rules))
-
-    def to_rich(self, *, all_rules: bool = False) -> Text:
-        """Return the table with colours, for a rich console."""
-        from rich.text import Text
-
-        from mxref.show.compare import _table
-
-        found = _table.lines(self, all_rules=all_rules)
-        return Text("\n").join(Text(text, style=style, no_wrap=True) for text, style in found)
+        return str(self.with_all_rules() if all_rules else self)
 
     def __rich__(self) -> Text:
         """Let ``rich.print`` show colours."""
-        return self.to_rich()
+        from rich.text import Text
+
+        return Text.from_ansi(self.to_ansi(), no_wrap=True)
 
     def to_markdown(self) -> str:
         """Return every row as a table in Markdown."""

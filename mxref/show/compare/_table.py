@@ -38,15 +38,15 @@ def lines(comparison: Comparison, *, all_rules: bool = False) -> list[tuple[str,
     room = 0 if all_rules else _BAR + 1  # names of rules need the room of bars
     first = _WIDTH - sum(width + 1 for _, width, _ in columns) - room
     head = "".join(f" {name:>{width}}" for name, width, _ in columns)
-    found = [(line, "bold") for line in _fold(_title(comparison))]
-    found += [("", ""), (f"{'format, rule':<{first}}{head}", "dim")]
+    found = [(line, "title") for line in _fold(_title(comparison))]
+    found += [("", ""), (f"{'format, rule':<{first}}{head}", "label")]
     for row in rows:
         cells = "".join(f" {text(row):>{width}}" for _, width, text in columns)
         bar = "" if all_rules else f" {_bar(row.qsnr.value, loudest)}"
         line = f"{_label(row, first, marked=all_rules):<{first}}{cells}{bar}".rstrip()
-        found.append((line, "green" if row.is_best else ""))
+        found.append((line, "good" if row.is_best else ""))
     found.append(("", ""))
-    return found + [(line, "dim") for note in _legend(comparison, rows) for line in _fold(note)]
+    return found + [(line, "label") for note in _legend(comparison, rows) for line in _fold(note)]
 
 
 def _label(row: Row, width: int, *, marked: bool) -> str:
@@ -112,7 +112,7 @@ def html(comparison: Comparison) -> str:
     """Return a table in HTML, the best rule of each format in bold."""
     total = comparison.elements
     names = ("format", "rule", "bits", "QSNR dB", "±", "vectors dB", "max error", "sat %", "zero %")
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    head = "".join(_html_cell("th", i, name) for i, name in enumerate(names))
     body = []
     for r in comparison.rows:
         cells = (
@@ -121,10 +121,18 @@ def html(comparison: Comparison) -> str:
             *(share(r.saturated, total), share(r.flushed, total)),
         )
         weight = ' style="font-weight:bold"' if r.is_best else ""
-        body.append(f"<tr{weight}>{''.join(f'<td>{escape(c)}</td>' for c in cells)}</tr>")
+        body.append(
+            f"<tr{weight}>{''.join(_html_cell('td', i, c) for i, c in enumerate(cells))}</tr>"
+        )
     notes = "".join(f"<p>{escape(note)}</p>" for note in comparison.notes)
-    caption = f"<caption>{escape(_title(comparison))}</caption>"
-    return f"<table>{caption}<tr>{head}</tr>{''.join(body)}</table>{notes}"
+    caption = f'<caption style="text-align:left">{escape(_title(comparison))}</caption>'
+    style = "border-collapse:collapse;color:inherit"
+    return f'<table style="{style}">{caption}<tr>{head}</tr>{"".join(body)}</table>{notes}'
+
+
+def _html_cell(tag: str, column: int, text: str) -> str:
+    side = "left" if column < 2 else "right"  # names, then numbers
+    return f'<{tag} style="text-align:{side};padding:1px 8px">{escape(text)}</{tag}>'
 
 
 def number(value: float) -> str:
