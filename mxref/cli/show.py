@@ -54,7 +54,7 @@ def command(  # noqa: PLR0913, PLR0917  # one parameter an option
     bdr:m=5,k1=16). CODE is 0x7e, 0b1111110 or 126; several make a table.
     """
     if html_file is not None:
-        _explorer(html_file, format_name, codes)
+        _explorer(html_file, format_name, codes, policy)
         return
     if format_name is None:
         fail("which format? Such as mxref show e4m3, or mxref show --html for the explorer")
@@ -94,12 +94,17 @@ def _write(line: NumberLine, path: str) -> None:
         fail(f"{path}: cannot be written: {error.strerror or error}")
 
 
-def _explorer(path: str, format_name: str | None, codes: tuple[str, ...]) -> None:
+def _explorer(
+    path: str, format_name: str | None, codes: tuple[str, ...], policy: str | None
+) -> None:
     """Write the page for the browser, open at a code."""
     from mxref.show.html import write_page
 
     if len(codes) > 1:
         fail(f"the explorer opens at one code, got {len(codes)}: {' '.join(codes)}")
-    with one_line_errors():
-        address = write_page(path, format_name, codes[0] if codes else None)
+    try:
+        with one_line_errors():
+            address = write_page(path, format_name, codes[0] if codes else None, policy)
+    except OSError as error:
+        fail(f"{path}: cannot be written: {error.strerror or error}")
     click.echo(address, nl=path != "-")

@@ -25,7 +25,7 @@ __all__ = [
     "refuse_length",
 ]
 
-_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _BITS = re.compile(r"0[xX][0-9a-fA-F]+")
 _SPECIAL = re.compile(r"([+-]?)(?:(inf|infinity)|(nan))", re.IGNORECASE)
 _FAR = 400  # decimal exponents beyond this are infinity or zero in every source format
