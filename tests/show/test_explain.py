@@ -460,6 +460,7 @@ def test_a_nan_block_and_a_zero_block():
         (("1.3", "mxfp4", "opc"), ValueError, "did you mean 'ocp'"),
         (("1,3", "e4m3"), ValueError, "cannot read '1,3' as a number; write a decimal"),
         (("", "e4m3"), ValueError, "cannot read ''"),
+        (("٣", "e4m3"), ValueError, "cannot read '٣' as a number"),
         (("1_0", "e4m3"), ValueError, "cannot read '1_0'"),
         (("0x3fa6", "e4m3"), ValueError, "bits of a float32 are 8 hexadecimal digits, got 4"),
         (("float9:1", "e4m3"), ValueError, "'float9' is not one of float32"),
