@@ -1,11 +1,9 @@
-"""What is written on docs/checkpoints.md: its sessions, and how its readers were fuzzed."""
+"""What is written on docs/checkpoints.md: how its readers were fuzzed."""
 
 from __future__ import annotations
 
 import json
 import re
-
-from sessions import page_of
 
 PART = re.compile(r"(<!-- written: fuzzing -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -28,6 +26,6 @@ def fuzzing(path):
 
 
 def checkpoints_page(path):
-    """The page with its sessions and numbers written anew."""
+    """The page with its numbers written anew."""
     words = fuzzing(path.parent / "fuzzing.json")
-    return page_of(PART.sub(lambda m: f"{m[1]}{words}\n{m[2]}", path.read_text("utf-8")))
+    return PART.sub(lambda m: f"{m[1]}{words}\n{m[2]}", path.read_text("utf-8"))

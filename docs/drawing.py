@@ -23,7 +23,8 @@ STYLE = (
 )
 
 
-def _svg(width, height, title, parts):
+def svg(width, height, title, parts):
+    """A picture of some parts, with its title for those who cannot see it."""
     body = "\n".join(parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
@@ -33,8 +34,9 @@ def _svg(width, height, title, parts):
     )
 
 
-def _text(x, y, text, kind="s", anchor="middle"):
-    return f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(text)}</text>'
+def text(x, y, words, kind="s", anchor="middle"):
+    """Words at a place."""
+    return f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
 def _fields(labels):
@@ -74,14 +76,14 @@ def strip(title, lines, per_line=4, cell=24):
     for caption, first, data in lines:
         if caption:
             y += 14
-            parts.append(_text(left, y, caption, "s", "start"))
+            parts.append(text(left, y, caption, "s", "start"))
             y += 4
         for start in range(0, len(data), per_line):
             y += 14
             for column, byte in enumerate(data[start : start + per_line]):
                 x = left + column * (8 * cell + gap)
                 number = f"byte {first + start + column}"
-                parts.append(_text(x + 4 * cell, y - 3, number, "t"))
+                parts.append(text(x + 4 * cell, y - 3, number, "t"))
                 at = x
                 for field, colour, bits in _fields(byte):
                     wide = len(bits) * cell
@@ -90,14 +92,14 @@ def strip(title, lines, per_line=4, cell=24):
                     )
                     which, middle = _bit_words(field, bits), at + wide / 2
                     if len(field + which) * 6.7 <= wide:
-                        parts.append(_text(middle, y + 16, field + which))
+                        parts.append(text(middle, y + 16, field + which))
                     else:
-                        parts.append(_text(middle, y + 11, field))
-                        parts.append(_text(middle, y + 21, which, "t"))
+                        parts.append(text(middle, y + 11, field))
+                        parts.append(text(middle, y + 21, which, "t"))
                     at += wide
             y += 32
         y += 4
-    return _svg(width, y + 4, title, parts)
+    return svg(width, y + 4, title, parts)
 
 
 def grid(title, rows, numbers, note="", cell=(46, 20)):
@@ -114,15 +116,15 @@ def grid(title, rows, numbers, note="", cell=(46, 20)):
     """
     wide, high = cell
     left, top = 12 + 7 * max(map(len, numbers)), 24
-    parts = [_text(8, 16, note, "s", "start")] if note else []
+    parts = [text(8, 16, note, "s", "start")] if note else []
     for i, row in enumerate(rows):
         y = top + i * high
-        parts.append(_text(left - 6, y + high - 6, numbers[i], "t", "end"))
+        parts.append(text(left - 6, y + high - 6, numbers[i], "t", "end"))
         for j, (words, colour) in enumerate(row):
             parts.append(
                 f'<rect class="g" x="{left + j * wide}" y="{y}" width="{wide}" height="{high}" '
                 f'fill="{colour}"/>'
             )
-            parts.append(_text(left + (j + 0.5) * wide, y + high - 6, words, "t"))
+            parts.append(text(left + (j + 0.5) * wide, y + high - 6, words, "t"))
     width = left + 8 + wide * max(map(len, rows))
-    return _svg(max(width, 16 + 7 * len(note)), top + len(rows) * high + 8, title, parts)
+    return svg(max(width, 16 + 7 * len(note)), top + len(rows) * high + 8, title, parts)

@@ -1,7 +1,8 @@
 """Write the pages of docs/ that list what the code knows: ``python docs/generate.py``.
 
 ``--check`` writes nothing and fails where a page is out of date; the tests call it so. Names of
-pages behind it mean only these.
+pages behind it mean only these. A page that shows what commands print needs no entry here: every
+one below docs/ is found, and its commands are run anew. ``--parts`` leaves them as they are.
 """
 
 from __future__ import annotations
@@ -13,17 +14,22 @@ from dataclasses import fields
 from fractions import Fraction
 from pathlib import Path
 
+from api_page import api_pages
 from checkpoints_page import checkpoints_page
+from clause_tour_page import clause_tour_page
+from cli_page import cli_page
 from diagnosis import diagnosis_page
 from faults_page import fault_page
+from formats_page import format_pages
 from frameworks_page import frameworks_page
 from layouts_page import layouts_page
 from matmul_page import matmul_page
+from open_points_page import open_points_page
 from papers_page import papers_page
 from relatives_page import relatives_page
 from replays_page import replays_page
 from scaling_page import scaling_page
-from sessions import sessions_page
+from sessions import has_sessions, page_of
 
 from mxref import _choices, clauses, profiles
 from mxref.exact import scale
@@ -273,6 +279,12 @@ table, or in both, fails the tests.
 """
 
 
+def first_of(pages):
+    """The first of some pages, and the others with it."""
+    first, *_ = pages
+    return pages.pop(first), pages
+
+
 PAGES = {
     "clauses.md": clause_page,
     "policy.md": policy_page,
@@ -288,26 +300,78 @@ PAGES = {
     "checkpoints.md": lambda: checkpoints_page(HERE / "checkpoints.md"),
     "frameworks.md": lambda: frameworks_page(HERE / "frameworks.md"),
     "scaling.md": scaling_page,
-    "checking.md": lambda: sessions_page(HERE / "checking.md"),
-    "pytest-plugin.md": lambda: sessions_page(HERE / "pytest-plugin.md"),
+    "explanation/the-standard-clause-by-clause.md": lambda: clause_tour_page(NOTE),
+    "reference/cli.md": lambda: cli_page(NOTE),
+    "reference/open-points.md": lambda: open_points_page(NOTE),
+    # These have a page for each format and for each module.
+    "reference/formats/index.md": lambda: first_of(format_pages(NOTE)),
+    "reference/api/index.md": lambda: first_of(api_pages(NOTE)),
 }
 
 
+def names_of_all():
+    """Every page with something written: those above, and those with sessions."""
+    found = (page.relative_to(HERE).as_posix() for page in sorted(HERE.rglob("*.md")))
+    return [
+        *PAGES,
+        *(name for name in found if name not in PAGES and has_sessions((HERE / name).read_text())),
+    ]
+
+
+def made(name, *, sessions):
+    """A page as it is to be, and what else is written with it: text by file name."""
+    if name in PAGES:
+        page = PAGES[name]()
+    elif (HERE / name).is_file() and has_sessions((HERE / name).read_text(encoding="utf-8")):
+        page = (HERE / name).read_text(encoding="utf-8")
+    else:
+        sys.exit(f"{name}: nothing on it is written; pages are named from docs/, as how-to/x.md")
+    text, beside = page if isinstance(page, tuple) else (page, {})
+    if sessions and has_sessions(text):
+        text = page_of(text)
+    return {name: text, **beside}
+
+
+def gone(name, pages):
+    """Pages in the folder of an index that were written once, and are no more."""
+    if Path(name).name != "index.md" or name not in PAGES:
+        return []
+    there = (HERE / name).parent.glob("*.md")
+    return [path for path in there if path.relative_to(HERE).as_posix() not in pages]
+
+
+def stale(names, *, sessions):
+    """Files of some pages that are not as they are to be, or that are no more."""
+    found = []
+    for name in names:
+        pages = made(name, sessions=sessions)
+        found += [path.relative_to(HERE).as_posix() for path in gone(name, pages)]
+        for file, content in pages.items():
+            path = HERE / file
+            if not path.exists() or path.read_text(encoding="utf-8") != content.rstrip() + "\n":
+                found.append(file)
+    return found
+
+
+def write(names, *, sessions):
+    """Write some pages, and what goes with them."""
+    for name in names:
+        pages = made(name, sessions=sessions)
+        for path in gone(name, pages):
+            path.unlink()
+        for file, content in pages.items():
+            (HERE / file).parent.mkdir(exist_ok=True, parents=True)
+            (HERE / file).write_text(content.rstrip() + "\n", encoding="utf-8")
+
+
 def main():
-    stale = []
-    names = [name for name in sys.argv[1:] if name != "--check"]
-    for name in names or PAGES:
-        made = PAGES[name]()
-        page, pictures = made if isinstance(made, tuple) else (made, {})
-        for file, content in {name: page, **pictures}.items():
-            path, text = HERE / file, content.rstrip() + "\n"
-            if "--check" not in sys.argv:
-                path.parent.mkdir(exist_ok=True)
-                path.write_text(text, encoding="utf-8")
-            elif not path.exists() or path.read_text(encoding="utf-8") != text:
-                stale.append(file)
-    if stale:
-        sys.exit(f"out of date: {', '.join(stale)}; run: make docs")
+    options = {"--check", "--parts"} & set(sys.argv)
+    names = [name for name in sys.argv[1:] if name not in options] or names_of_all()
+    sessions = "--parts" not in options
+    if "--check" not in options:
+        write(names, sessions=sessions)
+    elif old := stale(names, sessions=sessions):
+        sys.exit(f"out of date: {', '.join(old)}; run: make docs")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from drawing import COLOURS, EMPTY, SCALE, grid, strip
-from sessions import page_of
 
 from mxref.layouts import conventions, records
 from mxref.layouts.packings import PACKINGS
@@ -289,4 +288,4 @@ def layouts_page(path):
     """Return the page with what the code knows written anew, and its pictures by file name."""
     drawn = pictures()
     text = PART.sub(lambda m: f"{m[1]}{_PARTS[m['name']](drawn)}\n{m[3]}", path.read_text("utf-8"))
-    return page_of(text), {f"pictures/{name}.svg": svg for name, (_, svg) in drawn.items()}
+    return text, {f"pictures/{name}.svg": svg for name, (_, svg) in drawn.items()}

@@ -1,7 +1,7 @@
 """The parts of docs/matmul.md that the code knows: its models, and what was recorded on hardware.
 
 The page is written by hand around them. What stands between ``<!-- written: NAME -->`` and
-``<!-- end -->`` is replaced, and its sessions are run as those of other pages.
+``<!-- end -->`` is replaced.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ import json
 import re
 import sys
 from pathlib import Path
-
-from sessions import page_of
 
 from mxref.matmul import accumulators, orders
 
@@ -106,7 +104,6 @@ PARTS = {"models": models, "orders": order_names, "recordings": recordings}
 
 
 def matmul_page(path):
-    """The page with its parts and outputs of now."""
+    """The page with its parts of now."""
     text = path.read_text(encoding="utf-8")
-    text = PART.sub(lambda part: f"{part[1]}\n{PARTS[part['name']]()}\n\n{part[3]}", text)
-    return page_of(text)
+    return PART.sub(lambda part: f"{part[1]}\n{PARTS[part['name']]()}\n\n{part[3]}", text)

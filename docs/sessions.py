@@ -1,13 +1,16 @@
-"""Runs the commands on the pages of docs/ and writes what they print below them.
+"""Runs the code on the pages of docs/, and writes what commands print below them.
 
 A page is written by hand, except for its sessions: in a block of ``console``, each line after ``$``
-is run, and the lines behind it are replaced by what it printed. A block below a comment
-``<!-- file: NAME -->`` is a file; the commands find it in their folder. Commands that this machine
-cannot run stand in blocks of ``sh``. How long something took is left out.
+is run, and the lines behind it are replaced by what it printed. Blocks of ``python`` are run as
+well, the whole page as one session in one folder: a command may read the file that Python wrote
+above it. How long something took is left out. `blocks` says which blocks are files, and which are
+run only in some places.
 """
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import re
 import subprocess
@@ -15,13 +18,17 @@ import sys
 import tempfile
 from pathlib import Path
 
+from blocks import blocks, replaced
+
 ROOT = Path(__file__).resolve().parents[1]
+WORKER = Path(__file__).with_name("python_session.py")
+LINKED = ("examples", "docs", "spec_vectors")  # folders of ours that a page's folder has as well
 UNFIT = (str(ROOT), "Traceback (most recent call last)", "site-packages", "command not found")
 LIMIT = 300  # seconds that a command may take
-TIME = re.compile(r" in \d+\.\d+s( \(\d+:\d+:\d+\))?| in [\d.]+ s \([\d.]+ [kMG]?B/s\)")
-BLOCK = re.compile(
-    r"(?:<!-- file: (?P<name>\S+) -->\n)?^```(?P<kind>\w+)\n(?P<body>.*?)^```$",
-    re.MULTILINE | re.DOTALL,
+TIME = re.compile(
+    r" in \d+\.\d+s( \(\d+:\d+:\d+\))?| in [\d.]+ s \([\d.]+ [kMG]?B/s\)"
+    r"|^[\d.]+ s, \S+ [kMG]?B/s of the source\n",  # a whole line, where it took a second or more
+    re.MULTILINE,
 )
 
 
@@ -62,7 +69,7 @@ def run(command, code, folder):
         timeout=LIMIT,
         check=False,
     )
-    found = next((text for text in UNFIT if text in done.stdout), None)
+    found = next((text for text in (*UNFIT, str(folder)) if text in done.stdout), None)
     if found:
         sys.exit(f"{command}\nprinted {found!r}, which does not belong on a page:\n{done.stdout}")
     lines = TIME.sub("", done.stdout).rstrip().splitlines()
@@ -78,23 +85,90 @@ def session(body, folder):
     return "".join(parts)
 
 
-def page_of(text):
-    """A page with the outputs of now."""
+class Python:
+    """The process in which the Python of one page runs; it starts with the first block."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.process = None
+
+    def run(self, block):
+        """What went wrong in a block, or nothing."""
+        if self.process is None:
+            self.process = subprocess.Popen(
+                [sys.executable, str(WORKER)],
+                cwd=self.folder,
+                env=environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+        asked = {"code": block.body, "line": block.first, "doctest": block.is_doctest}
+        self.process.stdin.write(json.dumps(asked) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        return json.loads(answer)["failed"] if answer else "the interpreter was ended"
+
+    def close(self):
+        if self.process is not None:
+            self.process.stdin.close()
+            self.process.wait(LIMIT)
+            self.process.stdout.close()
+
+
+def here(block, groups):
+    """Whether a block is run in this place."""
+    needs = block.said.get("needs")
+    return (
+        "not run" not in block.said
+        and ("runs" not in block.said or block.said["runs"] in groups)
+        and (needs is None or importlib.util.find_spec(needs) is not None)
+    )
+
+
+def lived(text, groups=()):
+    """A page with the outputs of now, and what went wrong in its Python.
+
+    Parameters
+    ----------
+    text : str
+    groups : collection of str
+        The blocks marked ``runs: GROUP`` that are run; others of them stay as they are.
+
+    Returns
+    -------
+    (str, list of str)
+    """
+    bodies, failures = {}, []
     with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        (folder / "examples").symlink_to(ROOT / "examples")
+        folder = Path(made).resolve()
+        for name in LINKED:
+            (folder / name).symlink_to(ROOT / name)
         (folder / "pytest.ini").write_text("[pytest]\n")  # no file of a folder above counts
+        python = Python(folder)
+        try:
+            for block in blocks(text):
+                if block.file:
+                    (folder / block.file).parent.mkdir(parents=True, exist_ok=True)
+                    (folder / block.file).write_text(block.body, encoding="utf-8")
+                elif not here(block, groups):
+                    continue
+                elif block.kind == "console":
+                    bodies[block.first] = session(block.body, folder)
+                elif block.kind == "python":
+                    failed = python.run(block)
+                    if failed:
+                        failures.append(f"block at line {block.first}:\n{failed}")
+        finally:
+            python.close()
+    return replaced(text, bodies), failures
 
-        def renewed(block):
-            if block["name"]:
-                (folder / block["name"]).write_text(block["body"], encoding="utf-8")
-            if block["kind"] != "console":
-                return block[0]
-            return f"```console\n{session(block['body'], folder)}```"
 
-        return BLOCK.sub(renewed, text)
+def page_of(text, groups=()):
+    """A page with the outputs of now; Python that fails is left to the tests."""
+    return lived(text, groups)[0]
 
 
-def sessions_page(path):
-    """A page of docs/ with the outputs of now."""
-    return page_of(path.read_text(encoding="utf-8"))
+def has_sessions(text):
+    """Whether a page shows what commands print."""
+    return any(block.kind == "console" for block in blocks(text))

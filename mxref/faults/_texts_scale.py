@@ -47,7 +47,7 @@ ROWS: tuple[tuple[str, str, str, str, str, tuple[str, ...]], ...] = (
     ("S8", "The rounding of the scale goes wrong at its edge.",
      "Blocks whose maximum lies on the edge of a power of two lose a binade or saturate.",
      "amax / max exactly a power of two, and one ulp beside it.",
-     "Work on the bits: compare the significand of amax instead of calling frexp or log2.",
+     "Work on the bits: compare the significand of amax; no log2, no frexp of a rounded quotient.",
      (_GH + "microsoft/onnxruntime/pull/32122", _GH + "tenstorrent/tt-metal/issues/52665",
       _GH + "sgl-project/sglang/issues/29954")),
     ("S9", "A tie between two powers of two is decided by a rule that no standard names.",
