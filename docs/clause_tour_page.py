@@ -83,9 +83,9 @@ most; whether its lowest code may appear is left open. The format tables:
     ),
     (
         "The scale",
-        """[E8M0](../reference/formats/e8m0.md) is the exponent field of a float32 and nothing
-else: no sign, no zero, one NaN. Two of its codes trap decoders: 0 is 2^-127, a subnormal in
-float32, and 255 is NaN and not 2^128.
+        """[E8M0](../reference/formats/e8m0.md) looks like the exponent field of a float32, and
+differs at both ends: no sign, no zero, one NaN. Two of its codes trap decoders: 0 is 2^-127, a
+subnormal in float32, and 255 is NaN and not 2^128.
 
 How to choose the scale is a *should*, in one sentence. It leaves much open: which rule ([why
 floor loses](why-floor-loses.md)), how the logarithm is taken, what a block of zeros gets, what
@@ -168,10 +168,10 @@ is neither of the two modes; as a further overflow method MX permits it.""",
         "Dot products",
         """The dot product of two blocks is defined without rounding; precision and order inside,
 and of the sum over blocks, are left to the implementation. So two conforming GEMMs may differ in
-nearly every output. What can be demanded is an enclosure: the output must be one that *some*
-order of *some* admissible precision could give. `mxref.matmul` gives the exact sum, rounded once
-([why that is cheap](why-exact-gemm-is-cheap.md)), and [named
-machines](../matmul.md#accumulation-models) bit for bit.""",
+nearly every output. What can be demanded is an enclosure: the output must lie within the rigorous
+bound of *any* order in float32. `mxref.matmul` gives the exact sum, rounded once ([why that is
+cheap](why-exact-gemm-is-cheap.md)), and [named machines](../matmul.md#accumulation-models) bit
+for bit.""",
         (
             "MX-1.0/6.1/dot",
             "MX-1.0/6.1/mixed-types",

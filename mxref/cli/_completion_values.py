@@ -53,7 +53,13 @@ INPUT_TYPES = ("float32", "bfloat16", "float16")
 _LEVELS = ("smoke", "core", "full", "exhaustive")
 _ARRAYS = ("numpy", "torch", "torch:cuda", "jax", "cupy")
 _TARGETS = (*ADAPTERS, "py:", "cmd:", "cmd+json:", "so:")
-_FILE_ARGUMENTS = {("compare", "given"), ("diff", "a"), ("diff", "b"), ("explain", "value")}
+_FILE_ARGUMENTS = {
+    ("compare", "given"),
+    ("diff", "a"),
+    ("diff", "b"),
+    ("explain", "value"),
+    ("look", "array"),
+}
 _FILE_OPTIONS = {"--plot", "--html", "--random", "--scale-random"}
 _EXECUTORS = ("threads", "threads:", "processes", "processes:", "dask://")
 _REPORTS = ("txt:", "json:", "jsonl:", "md:", "html:", "junit:")
@@ -114,11 +120,12 @@ def _block_formats(_: Mapping[str, Any], begun: str) -> Iterable[str]:
 
 
 def _all_formats(given: Mapping[str, Any], begun: str) -> Iterable[str]:
-    return [*_scalar_formats(given, begun), *_block_formats(given, begun)]
+    scalar = [*_scalar_formats(given, begun), *_matching(begun, ["ue4m3"])]
+    return [*scalar, *_block_formats(given, begun)]
 
 
 def _formats_of(command: str) -> Source:
-    names_elements_too = command in ("conform", "identify", "list", "export", "strength")
+    names_elements_too = command in ("conform", "diff", "identify", "list", "export", "strength")
     return _all_formats if names_elements_too else _block_formats
 
 
