@@ -107,10 +107,10 @@ cast.""",
     ),
     (
         "Converting elements",
-        """V / X is rounded to the element type. Round to nearest even must be offered, and what
-is beyond the range after rounding must become the largest magnitude, in FP6, FP4 and INT8. The
-order matters and is the same in both documents: first round, then compare with the range. So 464
-is 448 in E4M3, and not an overflow.
+        """V / X is rounded to the element type. Round to nearest even must be offered; so must,
+in FP6, FP4 and INT8, the clamp: what is beyond the range after rounding becomes the largest
+magnitude. The order matters and is the same in both documents: first round, then compare with the
+range. So 464 is 448 in E4M3, and not an overflow.
 
 Between scaling and rounding lies a trap that the text does not mention: V / X is itself computed
 in some type. If that rounds, the element is rounded twice ([double
