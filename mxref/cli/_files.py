@@ -9,13 +9,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from mxref._placing import file_mode, place
 from mxref.cli._output import fail
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["INPUT_DTYPES", "load_codes", "load_numbers", "require_free", "save_all"]
+__all__ = ["INPUT_DTYPES", "holds_floats", "load_codes", "load_numbers", "require_free", "save_all"]
 
 INPUT_DTYPES = ("float32", "float64", "float16", "bfloat16")
 """The types of numbers that `load_numbers` accepts."""
@@ -52,9 +54,28 @@ def load_numbers(path: Path, input_dtype: str | None = None) -> NDArray[Any]:
     if dtype.kind != "f" or dtype.itemsize not in (2, 4, 8):
         fail(
             f"{path}: holds {dtype}, expected numbers of type {', '.join(INPUT_DTYPES)}"
-            + (" (codes? then --codes)" if dtype.kind in "iuV" else "")
+            + (_instead() if dtype.kind in "iuV" else "")
         )
     return array
+
+
+def _instead() -> str:
+    """Say what to do with a file of integers: only some commands take codes."""
+    context = click.get_current_context(silent=True)
+    options = [] if context is None else [o for p in context.command.params for o in p.opts]
+    if "--codes" in options:
+        return " (codes? then --codes)"
+    return "; if they are numbers, save them as float32"
+
+
+def holds_floats(path: Path) -> bool:
+    """Whether a file holds real numbers; one that cannot be read does not."""
+    import numpy as np
+
+    try:
+        return bool(np.load(path, mmap_mode="r", allow_pickle=False).dtype.kind == "f")
+    except Exception:  # noqa: BLE001  # whoever loads it says what is wrong with it
+        return False
 
 
 def load_codes(path: Path, what: str) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -66,23 +66,26 @@ def command(  # noqa: PLR0913  # one parameter an option
 ) -> None:
     """Compare formats on numbers, on an array (FILE.npy) or on one TENSOR of a checkpoint.
 
-    For at most 32 numbers: scale code, codes, their values and the error, under every scale rule.
+    For at most 32 numbers, 1.3 -2.7 or 1.3,-2.7: scale code, codes, their values and the error,
+    under every scale rule.
     For an array: QSNR with its 95 % confidence, elements saturated and flushed to zero, the largest
     error, bits per element, and the width of an exact accumulator.
     """
     if markdown and as_json:
         raise click.UsageError("--json and --markdown exclude each other")
     given = tuple(each for each in given if each != "--")
-    _refuse_options(given)
+    parts = _parts(given)
+    _refuse_options(parts)
     options = (formats or None, rules or None, axis)
-    if _are_numbers(given):
+    is_file = Path(given[0]).exists()
+    if not is_file and all(map(_is_number, parts)):
         if markdown or picture is not None:
             what = "--markdown" if markdown else "--plot"
             fail(f"{what} is for arrays: of numbers the codes are shown, and --json has them all")
-        _show(_few(given, input_dtype, *options), color, as_json=as_json)
+        _show(_few(parts, input_dtype, *options), color, as_json=as_json)
         return
-    if len(given) > 2 or (_is_number(given[0]) and not Path(given[0]).exists()):
-        odd = next((each for each in given if not _is_number(each)), given[0])
+    if len(given) > 2 or (not is_file and _is_number(parts[0])):
+        odd = next((each for each in parts if not _is_number(each)), given[0])
         fail(f"{odd}: no number; expected numbers alone, or FILE.npy, or a checkpoint and a TENSOR")
     source, tensor = Path(given[0]), given[1] if len(given) > 1 else None
     if picture is not None:
@@ -130,8 +133,16 @@ def _refuse_options(given: tuple[str, ...]) -> None:
             raise click.NoSuchOption(each, possibilities=known, ctx=context)
 
 
-def _are_numbers(given: tuple[str, ...]) -> bool:
-    return all(_is_number(each) for each in given) and not Path(given[0]).exists()
+def _parts(given: tuple[str, ...]) -> tuple[str, ...]:
+    """Return numbers that were written with commas, ``1,2,3`` or ``1, 2, 3``, one by one.
+
+    A name that has a comma stays whole: of ``a,b.npy`` no part is a number.
+    """
+    found: list[str] = []
+    for each in given:
+        parts = [part.strip() for part in each.strip().removesuffix(",").split(",")]
+        found += parts if any(map(_is_number, parts)) else [each]
+    return tuple(found)
 
 
 def _is_number(text: str) -> bool:
@@ -190,6 +201,8 @@ def _load(source: Path, tensor: str | None, input_dtype: str | None) -> NDArray[
         if tensor is not None:
             fail(f"{source}: holds one array; a tensor's name goes with a checkpoint")
         return load_numbers(source, input_dtype)
+    if source.suffix.lower() == ".npz":
+        _refuse_archive(source)
     if input_dtype is not None:
         fail(f"{source}: --input-dtype goes with .npy files; a checkpoint says what it holds")
     from mxref.checkpoints import CheckpointError, open_checkpoint
@@ -204,6 +217,22 @@ def _load(source: Path, tensor: str | None, input_dtype: str | None) -> NDArray[
         text = str(error)
         fail(text if str(source) in text else f"{source}: {text}")
     return found
+
+
+def _refuse_archive(source: Path) -> NoReturn:
+    """Say what an .npz file is: most likely an array that has been quantized."""
+    from mxref.mxarray import MXArray
+
+    try:
+        name = MXArray.load(source).format.name
+    except OSError as error:
+        fail(f"{source}: cannot be read: {error.strerror or error}")
+    except (ValueError, TypeError):
+        fail(f"{source}: is an .npz archive; save the array by itself, as .npy with np.save")
+    fail(
+        f"{source}: is quantized already, in {name}: compare the numbers that it was made of. "
+        f"mxref look {source} shows what it holds"
+    )
 
 
 def _which(tensor: str | None, names: list[str]) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from mxref.cli._files import INPUT_DTYPES, load_codes, load_numbers
+from mxref.cli._files import INPUT_DTYPES, holds_floats, load_codes, load_numbers
 from mxref.cli._output import (
     color_option,
     emit_json,
@@ -19,6 +21,7 @@ from mxref.cli._output import (
 )
 
 if TYPE_CHECKING:
+    from mxref.mxarray import MXArray
     from mxref.show.diff import Difference
 
 __all__ = ["command"]
@@ -36,6 +39,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--scale-layout", help="Where scale codes lie: row-major (default), 128x4, ...")
 @click.option("--layout", help="Instead of both: a project's convention, such as gpt-oss.")
 @click.option("--input-dtype", type=click.Choice(INPUT_DTYPES), help="What files of numbers hold.")
+@click.option("--values", is_flag=True, help="Compare what codes are worth; any two formats.")
 @click.option("--plot", "picture", type=_FILE, help="Draw the differences: .svg, .png or .pdf.")
 @click.option("--force", is_flag=True, help="Overwrite an existing picture.")
 @color_option
@@ -51,6 +55,7 @@ def command(  # noqa: PLR0913  # one parameter an option
     scale_layout: str | None,
     layout: str | None,
     input_dtype: str | None,
+    values: bool,
     picture: Path | None,
     color: str,
     force: bool,
@@ -60,16 +65,34 @@ def command(  # noqa: PLR0913  # one parameter an option
 
     A and B are each a file that MXArray.save wrote (q.npz), codes with their scale codes
     (CODES.npy:SCALES.npy, and behind a second colon the sub-scales, or NVFP4's global scale), codes
-    alone (CODES.npy), or numbers (Y.npy). Codes need --format.
+    alone (CODES.npy), or numbers (Y.npy). Codes need --format, unless the other is a q.npz.
     """
     if picture is not None:
         from mxref.cli.compare import require_picture
 
         require_picture([Path(p) for each in (a, b) for p in _parts(each)], picture, force=force)
-    x, y = (_load(each, format_name, input_dtype) for each in (a, b))
-    with one_line_errors():
+    saved = {each: _saved(each) for each in (a, b) if Path(each).suffix.lower() == ".npz"}
+    has_blocks = any(len(_parts(each)) > 1 for each in (a, b))
+    if format_name is None and len(saved) == 1 and has_blocks:
+        (known,) = saved.values()
+        format_name, axis = known.format.name, known.axis if axis is None else axis
+    may_be_numbers = values or has_blocks  # beside codes of the same format
+    x, y = (
+        saved[each]
+        if each in saved
+        else _numbers(Path(each), input_dtype)
+        if may_be_numbers and holds_floats(Path(each))
+        else _load(each, format_name, input_dtype)
+        for each in (a, b)
+    )
+    with _in_words_of_the_command():
         from mxref.show.diff import diff
 
+        if values:
+            if packing or scale_layout or layout:
+                fail("--values compares numbers: leave out --packing, --scale-layout and --layout")
+            x, y = _numbers_of(x, y, (format_name, axis, block_size))
+            format_name = axis = block_size = None
         found = diff(
             x,
             y,
@@ -87,6 +110,40 @@ def command(  # noqa: PLR0913  # one parameter an option
     if picture is not None:
         _draw(found, picture)
     click.get_current_context().exit(1 if found else 0)
+
+
+@contextmanager
+def _in_words_of_the_command() -> Iterator[None]:
+    """Let refusals name options, where the library names arguments."""
+    from mxref.show.diff._refusals import RefusalError
+
+    with one_line_errors():
+        try:
+            yield
+        except RefusalError as error:
+            fail(error.for_command)
+
+
+def _numbers_of(x: Any, y: Any, codes: tuple[str | None, int | None, int | None]) -> list[Any]:
+    """Decode what is in codes, and bring both into the wider type, which keeps every value."""
+    import numpy as np
+
+    from mxref.casts import decode
+    from mxref.show.diff._operands import wrapped
+
+    found: list[Any] = []
+    for each, name in ((x, "a"), (y, "b")):
+        given = wrapped(each, name, *codes)
+        if hasattr(given, "dequantize"):
+            found.append(given.dequantize())
+        elif given.dtype == np.uint8 and codes[0] is not None:
+            found.append(decode(given, codes[0]))
+        else:
+            found.append(given)
+    if found[0].dtype == found[1].dtype:
+        return found
+    is_wide = any(each.dtype.itemsize == np.float64().itemsize for each in found)
+    return [each.astype(np.float64 if is_wide else np.float32) for each in found]
 
 
 def _draw(found: Difference, picture: Path) -> None:
@@ -112,17 +169,20 @@ def _load(given: str, format_name: str | None, input_dtype: str | None) -> Any:
     if len(parts) > 1:
         return _blocks(given, parts, format_name)
     path = Path(given)
-    if path.suffix.lower() == ".npz":
-        from mxref.mxarray import MXArray
-
-        try:
-            with one_line_errors():
-                return MXArray.load(path)
-        except OSError as error:
-            fail(f"{path}: cannot be read: {error.strerror or error}")
     if input_dtype is None and format_name is not None:
         return load_codes(path, "codes")
     return _numbers(path, input_dtype)
+
+
+def _saved(given: str) -> MXArray:
+    """Read what MXArray.save wrote."""
+    from mxref.mxarray import MXArray
+
+    try:
+        with one_line_errors():
+            return MXArray.load(given)
+    except OSError as error:
+        fail(f"{given}: cannot be read: {error.strerror or error}")
 
 
 def _numbers(path: Path, input_dtype: str | None) -> Any:

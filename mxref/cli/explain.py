@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +9,20 @@ import click
 
 from mxref.cli._files import INPUT_DTYPES, load_numbers
 from mxref.cli._output import color_option, emit_json, emit_view, fail, json_option, one_line_errors
+from mxref.cli._own_words import command_line_errors
+from mxref.cli._signed import SIGNED, SignedCommand
 
 __all__ = ["command"]
 
 _ARRAY, _QUANTIZED = ".npy", ".npz"
+_OWNERS = {
+    "global_amax": ("nvfp4", "nvfp4"),
+    "global_scale": ("nvfp4", "nvfp4"),
+    "scale_random": ("mx", "MX formats"),
+}
 
 
-class _Command(click.Command):
-    """Takes -1.3 and -inf as arguments, without "--" before them; an unknown --word is refused."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Refuse what looks like an option and is none, then parse as usual."""
-        known = {name for parameter in self.get_params(ctx) for name in parameter.opts}
-        for arg in args[: args.index("--")] if "--" in args else args:
-            name = arg.partition("=")[0]
-            if name.startswith("--") and name not in known:
-                near = difflib.get_close_matches(name, known)
-                raise click.NoSuchOption(name, possibilities=near, ctx=ctx)
-        return super().parse_args(ctx, args)
-
-
-@click.command("explain", cls=_Command, context_settings={"ignore_unknown_options": True})
+@click.command("explain", cls=SignedCommand, context_settings=SIGNED)
 @click.argument("value")
 @click.argument("format_name", metavar="[FORMAT]", required=False)
 @click.option("--policy", help="Profile, or ocp:field=choice,...; default: ocp, te-1d, bdr-paper.")
@@ -64,13 +56,16 @@ def command(value: str, format_name: str | None, **options: Any) -> None:
 
     if format_name is None and not value.endswith(_QUANTIZED):
         raise click.UsageError(f"missing FORMAT: mxref explain {value} mxfp4, for example")
-    at = options["at"]
-    with one_line_errors():
+    at = None if options["at"] is None else tuple(_integers(options["at"], "--at"))
+    if at is not None and not value.endswith((_ARRAY, _QUANTIZED)) and "," not in value:
+        fail(f"--at picks a place of FILE.npy, and {value} is one number: leave it out")
+    with command_line_errors():
+        _refuse_unfit(format_name, options)
         view = explain(
             _numbers(value, options["input_dtype"]),
             format_name,
             options["policy"],
-            at=None if at is None else tuple(_integers(at, "--at")),
+            at=at,
             axis=options["axis"],
             pad=options["pad"],
             random=_random(options["random"], "--random"),
@@ -82,6 +77,39 @@ def command(value: str, format_name: str | None, **options: Any) -> None:
         emit_json(view.to_dict())
     else:
         emit_view(view, options["color"])
+
+
+def _refuse_unfit(format_name: str | None, options: dict[str, Any]) -> None:
+    """Ask for the random bits that a stochastic choice takes; refuse options that do nothing."""
+    if format_name is None:
+        return
+    from mxref.relatives import family_of
+    from mxref.show._explain_draws import bits_wanted
+
+    for key, (owner, called) in _OWNERS.items():
+        if options[key] is not None and family_of(format_name) != owner:
+            fail(f"--{key.replace('_', '-')} goes with {called}, not with {format_name}")
+        if options[key] is not None and owner == "nvfp4":
+            _refuse_text(options[key], f"--{key.replace('_', '-')}")
+    if format_name.strip().lower() == "ue4m3":
+        return
+    for key, option in (("random", "--random"), ("scale_random", "--scale-random")):
+        bits, why = bits_wanted(format_name, options["policy"], key)
+        if bits and options[key] is None:
+            fail(
+                f"{why} needs random bits: add {option} R, a number of {bits} bits"
+                + ("" if options["at"] is None else "; with --at, a file of uint32, R.npy")
+            )
+        if not bits and key == "scale_random" and options[key] is not None and why:
+            fail(f"{option} is given, but {why} draws nothing; leave it out")
+
+
+def _refuse_text(text: str, option: str) -> None:
+    """Refuse what is no number, and say which option it came with."""
+    from mxref.show._input import read_number
+
+    with one_line_errors(f"{option}: "):
+        read_number(text)
 
 
 def _numbers(value: str, input_dtype: str | None) -> Any:

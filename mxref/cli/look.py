@@ -9,8 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mxref.cli._check_options import read_relatives, read_scales
-from mxref.cli._files import INPUT_DTYPES, load_codes, load_numbers
-from mxref.cli._output import emit_json, fail, json_option, one_line_errors
+from mxref.cli._files import INPUT_DTYPES, holds_floats, load_codes, load_numbers
+from mxref.cli._output import (
+    color_option,
+    emit_json,
+    emit_view,
+    fail,
+    json_option,
+    one_line_errors,
+)
 
 if TYPE_CHECKING:
     from mxref.bdr import BDRArray
@@ -31,6 +38,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--source", type=_FILE, help="The numbers that were quantized, as .npy.")
 @click.option("--input-dtype", type=click.Choice(INPUT_DTYPES), help="What the source holds.")
 @click.option("--blocks", type=int, help="How many blocks to show; default: a screen of them.")
+@color_option
 @json_option
 def command(  # noqa: PLR0913  # one parameter an option
     array: str,
@@ -42,6 +50,7 @@ def command(  # noqa: PLR0913  # one parameter an option
     input_dtype: str | None,
     blocks: int | None,
     *,
+    color: str,
     as_json: bool,
 ) -> None:
     """Show scales, counts and the first blocks of an ARRAY, element by element.
@@ -50,14 +59,23 @@ def command(  # noqa: PLR0913  # one parameter an option
     (CODES.npy:SCALES.npy, and behind a second colon the sub-scales, or NVFP4's global scale), which
     need --format. With --source it says which elements were flushed to zero or saturated.
     """
+    from mxref.show._look_view import LookView
+
     q = _load(array, format_name, axis, block_size, policy)
     numbers = None if source is None else load_numbers(source, input_dtype)
+    if numbers is not None and numbers.shape != q.shape:
+        fail(
+            f"{source}: has shape {numbers.shape}, {array} has {q.shape}: --source takes the "
+            "numbers that were quantized"
+        )
+    if blocks is not None and blocks < 1:
+        fail(f"--blocks: how many blocks to show, 1 or more, got {blocks}")
     with one_line_errors():
-        view = q.look(numbers, blocks=blocks)
+        view = LookView(q.look(numbers, blocks=blocks))
     if as_json:
         emit_json(view.to_dict())
     else:
-        click.echo(str(view))
+        emit_view(view, color)
 
 
 def _load(
@@ -90,6 +108,12 @@ def _saved(path: Path, options: list[str]) -> MXArray:
     from mxref.mxarray import MXArray
 
     if path.suffix.lower() == ".npy":
+        if holds_floats(path):
+            fail(
+                f"{path}: holds numbers, and look shows what is quantized. mxref compare {path} "
+                f"says what each format would do to them; mxref quantize {path} --format mxfp4 "
+                "writes codes and scale codes"
+            )
         fail(f"{path}: codes alone have no blocks; name their scale codes: {path}:SCALES.npy")
     if options:
         fail(f"{path}: a file that MXArray.save wrote knows this; leave out --{options[0]}")

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mxref.cli._output import color_option, emit_json, emit_view, fail, json_option, one_line_errors
+from mxref.cli._output import color_option, emit_json, emit_view, fail, json_option
+from mxref.cli._own_words import command_line_errors
+from mxref.cli._signed import SIGNED, SignedCommand
 
 if TYPE_CHECKING:
     from mxref.show._text import View
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@click.command("show")
+@click.command("show", cls=SignedCommand, context_settings=SIGNED)
 @click.argument("format_name", metavar="[FORMAT]", required=False)
 @click.argument("codes", metavar="[CODE]...", nargs=-1)
 @click.option("--policy", help="Whose rounding and overflow: a profile, or ocp:field=choice,...")
@@ -64,7 +66,7 @@ def command(  # noqa: PLR0913, PLR0917  # one parameter an option
     if is_line and len(codes) > 1:
         fail(f"a line is drawn around one code, got {len(codes)}: {' '.join(codes)}")
     code = codes[0] if len(codes) == 1 else None
-    with one_line_errors():
+    with command_line_errors():
         if is_line:
             from mxref.show.numberline import numberline
 
@@ -103,7 +105,7 @@ def _explorer(
     if len(codes) > 1:
         fail(f"the explorer opens at one code, got {len(codes)}: {' '.join(codes)}")
     try:
-        with one_line_errors():
+        with command_line_errors():
             address = write_page(path, format_name, codes[0] if codes else None, policy)
     except OSError as error:
         fail(f"{path}: cannot be written: {error.strerror or error}")

@@ -94,4 +94,5 @@ class _Callable(types.ModuleType):
 
 
 _Callable.__call__.__doc__ = show.__doc__
+_Callable.__call__.__qualname__ = "show"  # the name in what Python says of a missing argument
 sys.modules[__name__].__class__ = _Callable

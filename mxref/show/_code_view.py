@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mxref._policy_base import Choices
 from mxref.exact.number import floor_log2
 from mxref.formats import ScaleFormat
+from mxref.show._asked import policy_text
 from mxref.show._books import Book
 from mxref.show._facts import Interval, Neighbour
 from mxref.show._paint import Mark, common_marks
@@ -60,6 +61,8 @@ class CodeView(View):
         What else is worth knowing.
     policy : Policy, NVFP4Policy or BDRPolicy
         Whose rules `takes` and `notes` follow.
+    asked : str or None
+        The name by which the policy was asked for, where that is another than its own.
     """
 
     book: Book
@@ -73,6 +76,7 @@ class CodeView(View):
     takes: tuple[Taken, ...]
     notes: tuple[str, ...]
     policy: Choices
+    asked: str | None = None
 
     @property
     def name(self) -> str:
@@ -118,12 +122,17 @@ class CodeView(View):
             lines += field("position", _position_text(self))
             lines += field("below", _neighbour_text(self.below, self.book))
             lines += field("above", _neighbour_text(self.above, self.book))
-        if self.policy != self.book.get_policy(None):
-            lines += field("policy", self.policy.name)
+        lines += self.policy_lines()
         lines += self._takes_lines()
         for note in self.notes:
             lines += field("note", note)
         return lines
+
+    def policy_lines(self) -> list[str]:
+        """Name the policy, unless it is the default and nobody asked for another name of it."""
+        if self.asked is None and self.policy == self.book.get_policy(None):
+            return []
+        return field("policy", policy_text(self.policy, self.asked))
 
     def _takes_lines(self) -> list[str]:
         if self.book.is_random(self.policy):
@@ -171,6 +180,7 @@ class CodeView(View):
             "below": neighbour(self.below),
             "above": neighbour(self.above),
             "policy": self.policy.name,
+            **({} if self.asked is None else {"policy_asked": self.asked}),
             "interval": self.interval and self.interval.to_dict(),
             "saturated": self.saturated and self.saturated.to_dict(),
             "takes": [{**t.interval.to_dict(), "why": t.why} for t in self.takes],
@@ -204,6 +214,7 @@ class CodesView(View):
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         count = f"{len(self.codes)} code{'s' if len(self.codes) != 1 else ''}"
         lines = [f"{self.name}: {count}"]
+        lines += self.codes[0].policy_lines() if self.codes else []
         for row in rows:
             cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=False)]
             line = "  " + "  ".join([*cells, row[-1]])
@@ -215,9 +226,10 @@ class CodesView(View):
 
     def _marks(self, lines: Sequence[str]) -> Iterator[Mark]:
         yield Mark(0, 0, len(lines[0]), "title")
-        yield Mark(1, 2, len(lines[1]), "label")
-        start = lines[1].index("bits")
-        for at, view in enumerate(self.codes, start=2):
+        head = len(lines) - len(self.codes) - 1
+        yield Mark(head, 2, len(lines[head]), "label")
+        start = lines[head].index("bits")
+        for at, view in enumerate(self.codes, start=head + 1):
             yield from _field_marks(at, start, view.fields, gap=1)
 
     def to_dict(self) -> dict[str, object]:
@@ -226,7 +238,11 @@ class CodesView(View):
 
 
 def code_view(
-    book: Book, code: int, policy: Choices, taken: tuple[Taken, ...] | None = None
+    book: Book,
+    code: int,
+    policy: Choices,
+    taken: tuple[Taken, ...] | None = None,
+    asked: str | None = None,
 ) -> CodeView:
     """Collect the facts about a code; who knows what becomes it hands that in."""
     is_real = book.is_real(code)
@@ -243,6 +259,7 @@ def code_view(
         takes=takes_of(code, book, policy) if taken is None else taken,
         notes=book.notes(code, policy),
         policy=policy,
+        asked=asked,
     )
 
 

@@ -62,6 +62,8 @@ class Passage:
         The float format of the number.
     random : int or None
         R, for a stochastic rounding.
+    in_block : bool
+        Whether X is the scale of a block, though it may be 1.
     """
 
     number: Number
@@ -70,6 +72,7 @@ class Passage:
     X: Fraction = Fraction(1)
     source: str = "float32"
     random: int | None = None
+    in_block: bool = False
 
     @property
     def read(self) -> Number:
@@ -115,7 +118,7 @@ def element_steps(passage: Passage, code: int) -> tuple[Step, ...]:
     if number.cls is NumberClass.INF:
         return *steps, _inf_step(fmt, policy, result), pack
     if number.cls is NumberClass.FINITE:
-        steps.append(_scale_step(number.value / passage.X, passage.X))
+        steps.append(_scale_step(number.value / passage.X, passage))
         if policy.scaled_intermediate is not ScaledIntermediate.EXACT:
             steps.append(_narrow_step(passage))
         if passage.is_beyond:
@@ -177,10 +180,10 @@ def _inf_step(fmt: ElementFormat, policy: Policy, result: Number) -> Step:
     return Step("special", text, (f"OFP8-1.0/inf-{rule}", "OP-FP8-OVERFLOW"))
 
 
-def _scale_step(scaled: Fraction, X: Fraction) -> Step:
-    if X == 1:
+def _scale_step(scaled: Fraction, passage: Passage) -> Step:
+    if not passage.in_block:
         return Step("scale", f"{decimal(scaled)}, not scaled")
-    text = f"V / X = {decimal(scaled)}, with X = 2^{floor_log2(X)}"
+    text = f"V / X = {decimal(scaled)}, with X = 2^{floor_log2(passage.X)}"
     return Step("scale", text, ("MX-1.0/6.3/elements", "OP-SCALED-INTERMEDIATE"))
 
 

@@ -16,8 +16,10 @@ from mxref.relatives.bdr_formats import bdr_format
 from mxref.relatives.bdr_policy import BDRPolicy
 from mxref.relatives.bdr_profiles import get_bdr_policy
 from mxref.show import _explain_bdr_steps as words
+from mxref.show._explain_bdr_whole import Whole
+from mxref.show._explain_draws import refuse_idle
 from mxref.show._explain_position import PositionExplanation
-from mxref.show._explain_step import REAL, Error, Step, class_text, counted, number_text
+from mxref.show._explain_step import REAL, Error, Step, class_text, counted, kinds_text, number_text
 from mxref.show._explain_views import BlockExplanation, Explanation
 from mxref.show._input import (
     Given,
@@ -48,13 +50,15 @@ def explain_bdr(
 ) -> BlockExplanation | PositionExplanation:
     """Explain a number, a block of k1, or a place of a tensor."""
     fmt, chosen = bdr_format(name), get_bdr_policy(policy)
+    refuse_idle(wanted.random, chosen)
     if wanted.at is not None:
         from mxref.show._explain_bdr_tensor import source_of
 
-        place, given, own, draws = source_of(x, fmt, wanted)
-        block = _explain(given, fmt, chosen, draws, alone=False)
-        element = block.elements[own]
-        return PositionExplanation(place, block, element)
+        found = source_of(x, fmt, wanted)
+        block = _explain(found.given, fmt, chosen, found.random, alone=False, whole=found.whole)
+        element = block.elements[found.own]
+        index = None if found.whole is None or block.amax is None else found.whole.amax
+        return PositionExplanation(found.place, block, element, index)
     alone = not is_block(x)
     given = [read_number(x)] if alone else read_block(x)
     if fmt.k1 is not None and not alone:
@@ -70,6 +74,7 @@ def _explain(
     draws: Sequence[int] | None,
     *,
     alone: bool,
+    whole: Whole | None = None,
 ) -> BlockExplanation:
     source = next((one.source for one in given if one.source is not None), "float32")
     numbers = [one.number for one in given]
@@ -86,10 +91,13 @@ def _explain(
     padded = [*taken, *[Number.zero(0)] * missing]
     block = words.Block(padded, fmt, policy, scale, subscales, full)
     formula = f"of an element: {fmt.formula.replace('**', '^')}"
-    steps = [Step("value", formula, words.POINT), Step("classify", counted(numbers))]
-    steps += _special_steps(numbers, policy)
+    steps = [
+        Step("value", formula, words.POINT),
+        Step("classify", counted(numbers) if whole is None else kinds_text(whole.kinds)),
+    ]
+    steps += _special_steps(numbers, policy, "block" if whole is None else "tensor")
     if not is_nan:
-        steps += _scale_steps(block, taken)
+        steps += _scale_steps(block, taken, whole)
     lost = "nan" if is_nan else ("flushed" if _is_flushed(block) else "")
     steps.append(Step("scale", _scale_text(scale, fmt), words.POINT))
     return BlockExplanation(
@@ -112,7 +120,7 @@ def _explain(
     )
 
 
-def _special_steps(numbers: Sequence[Number], policy: BDRPolicy) -> list[Step]:
+def _special_steps(numbers: Sequence[Number], policy: BDRPolicy, where: str) -> list[Step]:
     classes = {V.cls for V in numbers}
     found = []
     for cls, what, name in (
@@ -120,16 +128,17 @@ def _special_steps(numbers: Sequence[Number], policy: BDRPolicy) -> list[Step]:
         (NumberClass.INF, "infinity", "inf"),
     ):
         if cls in classes:
-            text = f"the block holds {what}: {name}={getattr(policy, name)}"
+            text = f"the {where} holds {what}: {name}={getattr(policy, name)}"
             found.append(Step("special", text, words.POINT))
     return found
 
 
-def _scale_steps(block: words.Block, taken: Sequence[Number]) -> list[Step]:
+def _scale_steps(block: words.Block, taken: Sequence[Number], whole: Whole | None) -> list[Step]:
     place = amax_index(taken)
     steps = []
     if place is not None:
-        text = f"amax = |V[{place}]| = {decimal(block.amax)}"
+        name = f"V[{place}]" if whole is None else whole.amax_name
+        text = f"amax = |{name}| = {decimal(block.amax)}"
         steps.append(Step("amax", text, words.POINT))
     if block.fmt.scale is ScaleKind.POW2:
         return steps + words.exponent_steps(block)
@@ -162,7 +171,7 @@ def _element(
     scaled = V
     if lost == "nan":
         steps.append(Step("scale", "the scale is NaN, and so is every element", words.POINT))
-        scaled = number
+        scaled, flags = Number.nan(0), ("nan",)
     elif lost:
         steps.append(Step("scale", "the block is given up: every element is +0", words.POINT))
         flags = ("to zero",) if V.cls is NumberClass.FINITE else ()

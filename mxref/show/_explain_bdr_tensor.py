@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mxref import _inputs as inputs
 from mxref.relatives.bdr_format import BDRFormat
+from mxref.show._explain_bdr_whole import Whole
 from mxref.show._explain_place import as_array, block_of, givens, locate
 from mxref.show._explain_position import Place
 from mxref.show._input import Given, Wanted
@@ -16,10 +17,32 @@ from mxref.show._input import Given, Wanted
 __all__ = ["source_of"]
 
 
-def source_of(
-    x: Any, fmt: BDRFormat, wanted: Wanted
-) -> tuple[Place, list[Given], int, list[int] | None]:
-    """Return the place, numbers that decide alike, which of them is asked for, and R."""
+class Source(NamedTuple):
+    """What decides about one element.
+
+    Attributes
+    ----------
+    place : Place
+        Where it lies.
+    given : list of Given
+        The numbers of its block, or some of the tensor that decide alike.
+    own : int
+        Which of them is asked for.
+    random : list of int or None
+        R of each.
+    whole : Whole or None
+        Where one scale serves the whole tensor: what there is to say of it.
+    """
+
+    place: Place
+    given: list[Given]
+    own: int
+    random: list[int] | None
+    whole: Whole | None = None
+
+
+def source_of(x: Any, fmt: BDRFormat, wanted: Wanted) -> Source:
+    """Return what decides about the element of a tensor at a place."""
     array = as_array(x)
     where = inputs.normal_axis(wanted.axis, array.shape)
     if fmt.k1 is not None:
@@ -28,13 +51,23 @@ def source_of(
     drawn = _random(wanted.random, array.shape)
     if fmt.k1 is not None:
         R = None if drawn is None else [int(r) for r in block_of(drawn, place)]
-        return place, givens(block_of(array, place)), place.within, R
+        return Source(place, givens(block_of(array, place)), place.within, R)
     # The scale of a whole tensor depends on its largest magnitude and on whether it holds a NaN
     # or an infinity: a few elements stand for all.
     flat = array.reshape(-1)
-    chosen = [place.within, *_deciding(flat)]
+    deciding = _deciding(flat)
+    chosen = [place.within, *deciding]
     bits = None if drawn is None else [int(drawn.reshape(-1)[i]) for i in chosen]
-    return place, givens(flat[chosen]), 0, bits
+    index = tuple(int(i) for i in np.unravel_index(deciding[0], array.shape))
+    return Source(place, givens(flat[chosen]), 0, bits, Whole(_kinds(flat), index))
+
+
+def _kinds(flat: NDArray[Any]) -> dict[str, int]:
+    """How many numbers of each class there are."""
+    with np.errstate(invalid="ignore"):  # signalling NaN
+        found = (np.isnan(flat), np.isinf(flat), flat == 0)
+    nan, inf, zero = (int(np.count_nonzero(one)) for one in found)
+    return {"FINITE": flat.size - nan - inf - zero, "ZERO": zero, "INF": inf, "NAN": nan}
 
 
 def _deciding(flat: NDArray[Any]) -> list[int]:

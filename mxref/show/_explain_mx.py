@@ -106,7 +106,7 @@ def _element(
             text = "the scale is NaN, so V / X is NaN and the code does not matter"
             because = ("MX-1.0/5.1/nan-scale", "MX-1.0/4/scope")
             steps = (Step("scale", text, because), Step("pack", packed(code, fmt)))
-            scaled = passage.number
+            scaled, flags = Number.nan(0), ("nan",)
         elif found.flushes:
             text = "the block is flushed: every element is +0, whatever it was"
             because = ("OP-SCALE-RANGE", "OP-SCALE-NONFINITE")
@@ -164,10 +164,12 @@ def explain_block(
     if alone or (pad and missing > 0):
         numbers += [Number.zero(0)] * missing
         random = None if random is None else random + [0] * missing
+    elif not numbers:
+        raise ValueError(f"a block of {fmt.name} has {fmt.block_size} elements, got 0")
     elif missing and policy.block_tail == "forbid":
         raise ValueError(
             f"a block of {fmt.name} has {fmt.block_size} elements, got {len(numbers)}; append "
-            f"zeros, or explain a block of this length: '{fmt.base}/{max(len(numbers), 1)}'"
+            f"zeros, or explain a block of this length: '{fmt.base}/{len(numbers)}'"
         )
     source = next((one.source for one in given if one.source is not None), "float32")
     found = exact_scale.selection(numbers, fmt, policy, source=source, random=draws.scale)
@@ -177,7 +179,15 @@ def explain_block(
     scale = exact_scale.decode(found.code, fmt.scale)
     X = scale.value if scale.cls is NumberClass.FINITE else Fraction(1)
     passages = [
-        Passage(n, fmt.element, policy, X, source, None if random is None else random[i])
+        Passage(
+            n,
+            fmt.element,
+            policy,
+            X,
+            source,
+            None if random is None else random[i],
+            in_block=True,
+        )
         for i, n in enumerate(numbers)
     ]
     steps = scale_steps(

@@ -18,6 +18,8 @@ from mxref.relatives.nvfp4_policy import NVFP4Policy
 from mxref.relatives.nvfp4_profiles import get_policy
 from mxref.show import _explain_nvfp4_steps as words
 from mxref.show._element_steps import element_error, element_flags
+from mxref.show._errors import ArgumentError
+from mxref.show._explain_draws import refuse_idle
 from mxref.show._explain_position import PositionExplanation
 from mxref.show._explain_step import Step, class_text, counted, number_text
 from mxref.show._explain_views import BlockExplanation, Explanation
@@ -103,6 +105,7 @@ def explain_nvfp4(
 ) -> BlockExplanation | PositionExplanation:
     """Explain a number, a block of 16, or a place of a tensor."""
     chosen = get_policy(policy)
+    refuse_idle(wanted.random, chosen)
     if wanted.at is not None:
         from mxref.show._explain_nvfp4_tensor import source_of
 
@@ -143,23 +146,27 @@ def _global(
     """S and g, from the amax of the tensor or from what was given in its place."""
     if given_scale is not None:
         if given_amax is not None:
-            raise ValueError(
-                "give either global_amax or global_scale, which follows from it, not both"
+            raise ArgumentError(
+                "give either global_amax or global_scale, which follows from it, not both",
+                "give either --global-amax or --global-scale, which follows from it, not both",
             )
         g = fl(read_number(given_scale).number)
         if g.sign or g.cls is not NumberClass.FINITE:
-            raise ValueError(f"global_scale is {g}; expected a positive, finite float32")
+            what = f"is {g}; expected a positive, finite float32"
+            raise ArgumentError(f"global_scale {what}", f"--global-scale {what}")
         if policy.levels is choice.Levels.ONE and g != Number.finite(1):
-            raise ValueError(
-                "global_scale is given, but the policy has levels=single-level, which has none; "
-                "leave it out or choose levels=two-level"
+            what = (
+                "is given, but the policy has levels=single-level, which has none; leave it out or "
+                "choose levels=two-level"
             )
+            raise ArgumentError(f"global_scale {what}", f"--global-scale {what}")
         scales = nvfp4.from_global_scale(g, policy)
         return scales, words.global_steps(scales, policy, is_given=True)
     if given_amax is not None:
         amax, whence = fl(read_number(given_amax).number), "of the tensor, given"
         if amax.sign and amax.cls in (NumberClass.FINITE, NumberClass.INF):
-            raise ValueError(f"global_amax is {amax}; expected the largest magnitude, 0 or more")
+            what = f"is {amax}; expected the largest magnitude, 0 or more"
+            raise ArgumentError(f"global_amax {what}", f"--global-amax {what}")
         amax = amax if is_nan(amax) else Number(0, amax.cls, amax.magnitude)
     scales = nvfp4.global_scales(amax, policy)
     step = Step("tensor", f"amax = {number_text(amax)}, {whence}", words.RECIPE)

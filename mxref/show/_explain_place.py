@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mxref import _inputs as inputs
+from mxref.show._errors import ArgumentError
 from mxref.show._explain_position import Place
+from mxref.show._explain_spot import Spot
 from mxref.show._input import Given, read_number
 
 __all__ = ["as_array", "as_place", "block_of", "givens", "locate", "one_number"]
@@ -40,8 +42,10 @@ def as_array(x: Any) -> NDArray[Any]:
     names = {one.source for one in given}
     name = names.pop()
     if names or name is None:
-        raise ValueError(
-            "with at=, the numbers of a list are of one type: all text, or all floats; got several"
+        what = "the numbers of a list are of one type"
+        raise ArgumentError(
+            f"with at=, {what}: all text, or all floats; got several",
+            f"with --at, {what}; got several",
         )
     dtype = next(dtype for dtype, known in inputs.SOURCE_OF.items() if known == name)
     return np.array([one.bits for one in given], f"u{dtype.itemsize}").view(dtype)
@@ -68,13 +72,17 @@ def as_place(at: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
     except TypeError:
         raise TypeError(f"at must be {hint}, got {at!r}") from None
     if len(index) != len(shape):
-        raise ValueError(f"at={at!r} has {len(index)} of {len(shape)} axes: expected {hint}")
+        raise _misplaced(at, f" has {len(index)} of {len(shape)} axes: expected {hint}")
     for axis, (i, length) in enumerate(zip(index, shape, strict=True)):
         if not -length <= i < length:
-            raise ValueError(
-                f"at={at!r} lies outside shape {shape}: axis {axis} takes 0 to {length - 1}"
-            )
+            takes = f"takes 0 to {length - 1}" if length else "is empty"
+            raise _misplaced(at, f" lies outside shape {shape}: axis {axis} {takes}")
     return tuple(i % length for i, length in zip(index, shape, strict=True))
+
+
+def _misplaced(at: Any, what: str) -> ArgumentError:
+    index = at if isinstance(at, Sequence) else (at,)
+    return ArgumentError(f"at={at!r}{what}", f"--at {','.join(map(str, index))}{what}")
 
 
 def locate(at: Any, shape: tuple[int, ...], axis: Any, size: int | None, name: str = "x") -> Place:
@@ -110,7 +118,8 @@ def givens(values: NDArray[Any]) -> list[Given]:
     return [read_number(value) for value in values]
 
 
-def one_number(x: Any, at: Any) -> Given:
-    """Return the number at a place."""
+def one_number(x: Any, at: Any) -> tuple[Given, Spot]:
+    """Return the number at a place, and the place."""
     array = as_array(x)
-    return read_number(array[as_place(at, array.shape)])
+    index = as_place(at, array.shape)
+    return read_number(array[index]), Spot(index, array.shape)

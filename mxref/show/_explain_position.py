@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mxref.show._explain_spot import listed
 from mxref.show._explain_views import BlockExplanation, Explanation, Marked, heading, step_lines
 from mxref.show._text import field
 
@@ -51,7 +52,7 @@ class Place:
         cut[self.axis] = f"{self.start}:{self.stop}"
         tail = self.stop - self.start < self.size
         short = f", padded with zeros to {self.size}" if tail else ""
-        block = f"block [{_listed(self.block)}]"
+        block = f"block [{listed(self.block)}]"
         return (
             f"{self.element}, element {self.within} of {block}: {self.name}[{', '.join(cut)}], "
             f"along axis {self.axis}{short}"
@@ -60,7 +61,7 @@ class Place:
     @property
     def element(self) -> str:
         """The element, as Python writes it."""
-        return f"{self.name}[{_listed(self.index)}]"
+        return f"{self.name}[{listed(self.index)}]"
 
     def to_dict(self) -> dict[str, object]:
         """Return the same in types that JSON knows."""
@@ -75,10 +76,6 @@ class Place:
         }
 
 
-def _listed(index: tuple[int, ...]) -> str:
-    return ", ".join(map(str, index))
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class PositionExplanation(Marked):
     """How one element of a tensor is converted, with the block that gives it its scale.
@@ -91,11 +88,14 @@ class PositionExplanation(Marked):
         The whole block; its text has a table of all elements.
     element : Explanation
         The way of the element.
+    amax : tuple of int or None
+        Where one scale serves the whole tensor: the place of the number that decided it.
     """
 
     place: Place
     block: BlockExplanation
     element: Explanation
+    amax: tuple[int, ...] | None = None
 
     @property
     def code(self) -> int:
@@ -110,18 +110,22 @@ class PositionExplanation(Marked):
     def _lines(self) -> list[str]:
         what = f"{self.place.element} = {self.element.given.brief}"
         return [
-            *heading(what, self.block.format.name, self.block.policy),
+            *heading(what, self.block.format.name, self.block.policy, self.block.asked),
             *field("position", str(self.place)),
             *step_lines(self.block.steps),
             "",
-            *heading(f"element {self.place.within}", self.block.element.name),
+            *heading(self._own(), self.block.element.name),
             *self.element.body(),
         ]
+
+    def _own(self) -> str:
+        return f"element {self.place.within}" if self.place.size else "element"
 
     def to_dict(self) -> dict[str, object]:
         """Return the same facts in types that JSON knows; exact numbers are strings ``p/q``."""
         return {
             **self.block.head(),
+            **({} if self.place.size else {"amax": self.amax and list(self.amax)}),
             "position": self.place.to_dict(),
             "element": self.element.to_dict(),
         }

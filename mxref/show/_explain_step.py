@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -9,7 +10,17 @@ from fractions import Fraction
 from mxref.exact.number import Number, NumberClass
 from mxref.show._text import decimal
 
-__all__ = ["REAL", "Error", "Step", "class_text", "counted", "number_text", "relabelled", "signed"]
+__all__ = [
+    "REAL",
+    "Error",
+    "Step",
+    "class_text",
+    "counted",
+    "kinds_text",
+    "number_text",
+    "relabelled",
+    "signed",
+]
 
 REAL = frozenset((NumberClass.ZERO, NumberClass.FINITE))
 
@@ -119,9 +130,20 @@ def counted(numbers: Iterable[Number]) -> str:
     >>> counted([Number.finite(1), Number.zero(0), Number.finite(2)])
     '3 numbers: 2 finite, 1 zero'
     """
-    classes = [number.cls.name for number in numbers]
-    parts = [f"{classes.count(name)} {word}" for name, word in _MANY.items() if name in classes]
-    return f"{len(classes)} number{'s' if len(classes) != 1 else ''}: {', '.join(parts)}"
+    return kinds_text(Counter(number.cls.name for number in numbers))
+
+
+def kinds_text(counts: Mapping[str, int]) -> str:
+    """Say the same where the numbers have been counted already.
+
+    Examples
+    --------
+    >>> kinds_text({"ZERO": 1, "FINITE": 2, "NAN": 0})
+    '3 numbers: 2 finite, 1 zero'
+    """
+    total = sum(counts.values())
+    parts = [f"{counts[name]} {word}" for name, word in _MANY.items() if counts.get(name)]
+    return f"{total} number{'s' if total != 1 else ''}: {', '.join(parts)}"
 
 
 def relabelled(steps: Iterable[Step], *clauses: str) -> list[Step]:

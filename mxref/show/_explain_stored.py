@@ -15,16 +15,18 @@ from mxref.exact import element as exact_element
 from mxref.exact import ieee, nvfp4
 from mxref.exact.bdr_elements import decode as decode_bdr
 from mxref.exact.number import Number, NumberClass
+from mxref.show._asked import Named
 from mxref.show._element_steps import packed
+from mxref.show._errors import ArgumentError
 from mxref.show._explain_marks import explanation_marks
 from mxref.show._explain_place import locate
 from mxref.show._explain_position import Place
 from mxref.show._explain_step import Step, number_text
-from mxref.show._explain_views import Named, heading, step_lines
+from mxref.show._explain_views import heading, step_lines
 from mxref.show._facts import class_name
 from mxref.show._paint import Mark
 from mxref.show._scale_steps import scale_text
-from mxref.show._text import View, field, powers
+from mxref.show._text import View, field, powers, with_article
 
 if TYPE_CHECKING:
     from mxref.bdr import BDRArray
@@ -110,9 +112,11 @@ def explain_stored(q: MXArray | NVFP4Array | BDRArray, at: Any) -> StoredExplana
     if at is None:
         zeros = ", ".join("0" * len(array.shape))
         comma = "," if len(array.shape) == 1 else ""
-        raise ValueError(
-            f"a {type(q).__name__} of shape {array.shape} holds many numbers: say which, such as "
-            f"mxref.explain(q, at=({zeros}{comma}))"
+        kind = type(q).__name__
+        what = f"{with_article(kind)} of shape {array.shape} holds many numbers: say which, such as"
+        raise ArgumentError(
+            f"{what} mxref.explain(q, at=({zeros}{comma}))",
+            f"{what} --at {zeros.replace(' ', '')}",
         )
     kind = type(q).__name__
     if kind == "NVFP4Array":

@@ -8,11 +8,12 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from mxref.exact.number import Number
+from mxref.show._asked import Named, policy_text
 from mxref.show._explain_html import Row, block_html
 from mxref.show._explain_marks import explanation_marks
+from mxref.show._explain_spot import Spot
 from mxref.show._explain_step import Error, Step
 from mxref.show._input import Given, brief
 from mxref.show._paint import Mark, markup
@@ -22,27 +23,21 @@ __all__ = [
     "BlockExplanation",
     "Explanation",
     "Marked",
-    "Named",
     "heading",
     "step_lines",
     "without_heading",
 ]
 
 
-class Named(Protocol):
-    """A format or a policy: all that a view needs is its name."""
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-
-
-def heading(what: str, name: str, policy: Named | None = None) -> list[str]:
+def heading(
+    what: str, name: str, policy: Named | None = None, asked: str | None = None
+) -> list[str]:
     """Return the first lines of a view."""
     if policy is None:
         return textwrap.wrap(f"{what}, {name}", WIDTH)
     # A policy without a name is written as its changes, a long word that must be able to break.
-    text = f"{what} to {name}, policy {policy.name}".replace(",", ", ").replace(",  ", ", ")
+    text = f"{what} to {name}, policy {policy_text(policy, asked)}"
+    text = text.replace(",", ", ").replace(",  ", ", ")
     return textwrap.wrap(text, WIDTH, break_on_hyphens=False)
 
 
@@ -106,6 +101,10 @@ class Explanation(Marked):
         The format of the block; None for a cast without one.
     scale_code : int or None
         The scale code of the block; the bits of the scale where it is a float32.
+    asked : str or None
+        The name by which the policy was asked for, where that is another than its own.
+    place : Spot or None
+        Where a number without a block lies in the array that it was picked from.
     """
 
     given: Given
@@ -121,20 +120,34 @@ class Explanation(Marked):
     flags: tuple[str, ...] = ()
     block: Named | None = None
     scale_code: int | None = None
+    asked: str | None = None
+    place: Spot | None = None
 
     def _lines(self) -> list[str]:
-        return [*heading(self.given.brief, self.format.name, self.policy), *self.body()]
+        what, place = self.given.brief, []
+        if self.place is not None:
+            what, place = f"{self.place.element} = {what}", field("position", str(self.place))
+        title = heading(what, self.format.name, self.policy, self.asked)
+        return [*title, *place, *self.body()]
 
     def body(self) -> list[str]:
         """Return the lines without the heading."""
         lines = [*field("given", str(self.given)), *step_lines((*self.steps, self.decoding))]
-        return lines + (field("error", str(self.error)) if self.error is not None else [])
+        return lines + (field("error", self._error_text()) if self.error is not None else [])
+
+    def _error_text(self) -> str:
+        if self.given.text is None or self.error is None or self.error.absolute:
+            return str(self.error)
+        source = self.given.source
+        return f"none against the {source} given; {self.given.text} itself was rounded to it"
 
     def to_dict(self) -> dict[str, object]:
         """Return the same facts in types that JSON knows; exact numbers are strings ``p/q``."""
         return {
             "format": self.format.name,
             "policy": self.policy.name,
+            **({} if self.asked is None else {"policy_asked": self.asked}),
+            **({} if self.place is None else {"position": self.place.to_dict()}),
             "given": {
                 "value": str(self.given.number),
                 "source": self.given.source,
@@ -187,6 +200,8 @@ class BlockExplanation(Marked):
         The multiplier of the whole tensor, NVFP4's g.
     scaled_name : str
         What `Explanation.scaled` is called here.
+    asked : str or None
+        The name by which the policy was asked for, where that is another than its own.
     """
 
     format: Named
@@ -203,6 +218,7 @@ class BlockExplanation(Marked):
     sub_size: int = 0
     global_scale: Number | None = None
     scaled_name: str = "V / X"
+    asked: str | None = None
 
     @property
     def codes(self) -> tuple[int, ...]:
@@ -211,7 +227,7 @@ class BlockExplanation(Marked):
 
     def _lines(self) -> list[str]:
         what = self.elements[0].given.brief if self.alone else f"{len(self.elements)} numbers"
-        lines = heading(what, self.format.name, self.policy)
+        lines = heading(what, self.format.name, self.policy, self.asked)
         others = self.size - 1
         if self.alone and others:
             lines += field("block", f"the other {others} elements are taken to be zero")
@@ -272,6 +288,7 @@ class BlockExplanation(Marked):
         return {
             "format": self.format.name,
             "policy": self.policy.name,
+            **({} if self.asked is None else {"policy_asked": self.asked}),
             "alone": self.alone,
             "steps": [step.to_dict() for step in self.steps],
             "scale_code": self.scale_code,

@@ -20,6 +20,7 @@ from mxref.relatives.bdr_format import BDRFormat
 from mxref.relatives.bdr_formats import BDR_FORMATS, bdr_format
 from mxref.relatives.nvfp4_format import NVFP4, NVFP4Format
 from mxref.show._books import Book, ElementBook, ScaleBook
+from mxref.show._text import with_article
 
 __all__ = ["FORMAT_NAMES", "AnyFormat", "any_format", "book_of", "find"]
 
@@ -57,7 +58,7 @@ def any_format(
     if isinstance(name, ElementFormat | ScaleFormat | BlockFormat):
         return name
     if not isinstance(name, str):
-        raise TypeError(f"a format is a name such as 'e4m3' or 'mxfp4', got {type(name).__name__}")
+        raise TypeError(_no_name(name))
     for look_up in (scalar_format, block_format):
         try:
             return look_up(name)
@@ -68,6 +69,17 @@ def any_format(
     if name.strip().lower() == _UE4M3 or family_of(name) != "mx":
         raise ValueError(f"{name!r} is no MX format, and only those are taken here; show takes it")
     raise ValueError(unknown_name("format", name, FORMAT_NAMES) + _order(name))
+
+
+def _no_name(given: object) -> str:
+    """Say what goes where, for what is no name of a format."""
+    kind = type(given).__name__
+    text = f"a format is a name such as 'e4m3' or 'mxfp4', got {with_article(kind)}"
+    if hasattr(given, "codes") and hasattr(given, "scales"):
+        return f"{text}; print() shows one, and mxref.explain(q, at=...) one of its elements"
+    if hasattr(given, "shape"):
+        return f"{text}; mxref.explain(x, 'mxfp4', at=...) takes an array"
+    return f"{text}; show(FORMAT, CODE) and explain(VALUE, FORMAT) take them in this order"
 
 
 def _order(name: str) -> str:

@@ -47,7 +47,12 @@ class FormatView(View):
         return numberline(self.book, **options)
 
     def _lines(self) -> list[str]:
-        return [*summary(self.book), "", *table_lines(self.codes, self.book)]
+        return [
+            *summary(self.book),
+            *self.codes[0].policy_lines(),
+            "",
+            *table_lines(self.codes, self.book),
+        ]
 
     def _marks(self, lines: Sequence[str]) -> Iterator[Mark]:
         yield from _table_view_marks(self.codes, lines)

@@ -13,6 +13,7 @@ from typing import Any, SupportsIndex
 
 from mxref.exact import ieee
 from mxref.exact.number import Number, NumberClass
+from mxref.show._errors import ArgumentError
 from mxref.show._text import decimal, joined
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
 _NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _BITS = re.compile(r"0[xX][0-9a-fA-F]+")
 _SPECIAL = re.compile(r"([+-]?)(?:(inf|infinity)|(nan))", re.IGNORECASE)
+_FLOAT64 = 308  # the decimal exponents of float64
 _FAR = 400  # decimal exponents beyond this are infinity or zero in every source format
 _HOW = (
     "write a decimal such as '1.3', 'inf', 'nan', or the bits of a float32 such as '0x3fa66666'; "
@@ -94,7 +96,17 @@ class Given:
     def __str__(self) -> str:
         is_finite = self.number.cls is NumberClass.FINITE
         value = joined(self.number.value) if is_finite else str(self.number)
-        return f"{self.pattern} = {value}" if self.pattern else value
+        return f"{self.pattern} = {value}{self._lost()}" if self.pattern else value
+
+    def _lost(self) -> str:
+        """Say where rounding to the source left nothing of the text."""
+        if self.text is None or self.number.cls is NumberClass.FINITE:
+            return ""
+        what = "infinity" if self.number.cls is NumberClass.INF else "zero"
+        more = ""
+        if self.source != "float64" and abs(Decimal(self.text).adjusted()) < _FLOAT64:
+            more = f"; write float64:{self.text} to keep it"
+        return f" ({self.text} is {what} in {self.source}{more})"
 
 
 def brief(number: Number) -> str:
@@ -128,9 +140,12 @@ def read_block(x: Any) -> list[Given]:
     """
     x = _native(x)
     if len(getattr(x, "shape", ())) > 1:
-        raise ValueError(
-            f"a block is a flat sequence of numbers, got an array of shape {x.shape}; "
-            "say which place to explain, such as at=(0, 5), or give one block, such as x[0, :32]"
+        what = f"a block is a flat sequence of numbers, got an array of shape {x.shape}; "
+        inner = ["0"] * (len(x.shape) - 1)
+        raise ArgumentError(
+            f"{what}say which place to explain, such as at=({', '.join([*inner, '5'])}), or give "
+            f"one block, such as x[{', '.join([*inner, ':32'])}]",
+            f"{what}say which place to explain, such as --at {','.join([*inner, '5'])}",
         )
     return [read_number(item) for item in x]
 
@@ -246,9 +261,12 @@ def refuse_length(count: int, size: int, name: str, *, pad: bool) -> None:
     >>> refuse_length(3, 16, "nvfp4", pad=True)
     """
     if count != size and not (pad and 0 < count < size):
-        raise ValueError(
-            f"a block of {name} has {size} elements, got {count}; pass pad=True to complete a "
-            "short one with zeros, or pick a place of an array with at=(0, 5)"
+        what = f"a block of {name} has {size} elements, got {count}; "
+        raise ArgumentError(
+            f"{what}pass pad=True to complete a short one with zeros, or pick a place of an array "
+            "with at=(0, 5)",
+            f"{what}add --pad to complete a short one with zeros, or pick a place of FILE.npy "
+            "with --at 0,5",
         )
 
 

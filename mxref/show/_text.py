@@ -29,6 +29,7 @@ __all__ = [
     "powers",
     "ratio",
     "short",
+    "with_article",
 ]
 
 WIDTH = 80
@@ -197,6 +198,17 @@ def field(label: str, text: str, clauses: Iterable[str] = ()) -> list[str]:
         subsequent_indent=" " * _LABEL,
         break_on_hyphens=False,
     )
+
+
+def with_article(name: str) -> str:
+    """Put the article before the name of a class of arrays.
+
+    Examples
+    --------
+    >>> with_article("MXArray"), with_article("BDRArray")
+    ('an MXArray', 'a BDRArray')
+    """
+    return f"{'an' if name[:2] in ('MX', 'NV') or name[:1] in 'aeiou' else 'a'} {name}"
 
 
 def columns(cells: Sequence[str], indent: int = 2, gap: int = 2) -> list[str]:

@@ -14,8 +14,10 @@ from mxref._policy_base import Choices
 from mxref.formats import BlockFormat
 from mxref.relatives.bdr_format import BDRFormat
 from mxref.relatives.nvfp4_format import NVFP4Format
+from mxref.show._asked import asked_for
 from mxref.show._books import Book
 from mxref.show._code_view import CodesView, CodeView, code_view
+from mxref.show._errors import ArgumentError
 from mxref.show._find import AnyFormat, any_format, book_of, find
 from mxref.show._format_view import BDRView, BlockView, FormatView, NVFP4View
 from mxref.show._takes import takes
@@ -87,13 +89,16 @@ def show(
         return BlockView(found) if isinstance(found, BlockFormat) else NVFP4View(found)
     book = book_of(found) if isinstance(found, BDRFormat) else found
     chosen = book.get_policy(policy)
+    asked = asked_for(policy, chosen)
     if code is None:
         taken = takes(book, chosen)
-        views = tuple(code_view(book, c, chosen, taken.get(c, ())) for c in range(book.code_count))
+        views = tuple(
+            code_view(book, c, chosen, taken.get(c, ()), asked) for c in range(book.code_count)
+        )
         return BDRView(found, views) if isinstance(found, BDRFormat) else FormatView(book, views)
     if isinstance(code, str) or not isinstance(code, Iterable):
-        return code_view(book, checked_code(book, code), chosen)
-    several = [code_view(book, checked_code(book, one), chosen) for one in code]
+        return code_view(book, checked_code(book, code), chosen, asked=asked)
+    several = [code_view(book, checked_code(book, one), chosen, asked=asked) for one in code]
     return CodesView(book.name, tuple(several))
 
 
@@ -121,10 +126,8 @@ def checked_code(book: Book, code: SupportsIndex | str) -> int:
         try:
             pattern = int(code, 0)
         except ValueError:
-            raise ValueError(
-                f"cannot read {code!r} as a code; {expected}, written as 0x.., 0b.. or decimal; "
-                "mxref.explain says how a number is encoded"
-            ) from None
+            what = f"cannot read {code!r} as a code; {expected}, written as 0x.., 0b.. or decimal"
+            raise _no_code(what, book, "NUMBER") from None
     elif isinstance(code, bool):
         raise TypeError(f"a code is an integer, got {code!r}; {expected}")
     else:
@@ -136,7 +139,16 @@ def checked_code(book: Book, code: SupportsIndex | str) -> int:
                 "is encoded use mxref.explain"
             ) from None
     if not 0 <= pattern <= last:
-        raise ValueError(
-            f"code {code} is out of range: {expected}; mxref.explain says how a number is encoded"
-        )
+        what = f"code {code} is out of range: {expected}"
+        if -(last + 1) // 2 <= pattern < 0:
+            what += f"; the pattern of {pattern} in two's complement is 0x{pattern & last:x}"
+        raise _no_code(what, book, str(code))
     return pattern
+
+
+def _no_code(what: str, book: Book, number: str) -> ArgumentError:
+    """Refuse a code, and say where a number goes instead."""
+    return ArgumentError(
+        f"{what}; mxref.explain says how a number is encoded",
+        f"{what}; to see how a number is encoded: mxref explain {number} {book.name}",
+    )

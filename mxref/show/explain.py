@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mxref.formats import BlockFormat, ElementFormat, ScaleFormat
 from mxref.policy import get_policy
+from mxref.show._asked import asked_for
+from mxref.show._errors import ArgumentError
+from mxref.show._explain_draws import refuse_idle
 from mxref.show._explain_mx import Draws, explain_block, explain_cast, explain_element
 from mxref.show._explain_position import PositionExplanation
+from mxref.show._explain_spot import Spot
 from mxref.show._explain_views import BlockExplanation, Explanation
-from mxref.show._input import Wanted, is_block, read_block, read_draws, read_number
+from mxref.show._input import Given, Wanted, is_block, read_block, read_draws, read_number
+from mxref.show._text import with_article
 from mxref.show.codes import any_format
 
 if TYPE_CHECKING:
@@ -77,7 +83,7 @@ def explain(  # noqa: PLR0913  # what three families take
     ValueError
         If the format or the policy is unknown, `x` cannot be read, a block has another length,
         `at` lies outside, or the policy refuses a NaN or an infinity, or needs random bits that
-        are not given.
+        are not given, or has no use for those that are.
     TypeError
         If `x` is no number, or an argument belongs to another family of formats.
 
@@ -119,69 +125,90 @@ def explain(  # noqa: PLR0913  # what three families take
             f"explain needs a format, such as mxref.explain({_shortly(x)}, 'mxfp4'); only a "
             "quantized array brings its own"
         )
-    from mxref.relatives import arguments_of, family_of
+    from mxref.relatives import arguments_of
 
-    family = family_of(format)
     more = arguments_of(
         format, scale_random=scale_random, global_amax=global_amax, global_scale=global_scale
     )
-    chosen: Any = policy
-    wanted = Wanted(at, axis, pad, random, scale_random)
+    found = _converted(x, format, policy, Wanted(at, axis, pad, random, scale_random), more)
+    if isinstance(found, PositionExplanation):
+        asked = asked_for(policy, found.block.policy)
+        return replace(found, block=replace(found.block, asked=asked))
+    return replace(found, asked=asked_for(policy, found.policy))
+
+
+def _converted(
+    x: Any,
+    format: Any,  # noqa: A002 - as in the public function
+    policy: Any,
+    wanted: Wanted,
+    more: dict[str, Any],
+) -> Explanation | BlockExplanation | PositionExplanation:
+    """Explain a conversion in the family of the format."""
+    from mxref.relatives import family_of
+
+    family = family_of(format)
     if family == "nvfp4" or (isinstance(format, str) and format.strip().lower() == "ue4m3"):
         from mxref.show import _explain_nvfp4 as nvfp4
 
         if family != "nvfp4":
-            return nvfp4.explain_scale(_number(x, "ue4m3", at), chosen)
-        return nvfp4.explain_nvfp4(x, chosen, wanted, **more)
+            given, spot = _number(x, "ue4m3", wanted.at)
+            cast = nvfp4.explain_scale(given, policy)
+            refuse_idle(wanted.random, cast.policy, is_scale=True)
+            return replace(cast, place=spot)
+        return nvfp4.explain_nvfp4(x, policy, wanted, **more)
     if family == "bdr":
         from mxref.show import _explain_bdr as bdr
 
-        return bdr.explain_bdr(x, format, chosen, wanted)
-    named: Any = format
-    fmt, chosen = any_format(named), get_policy(chosen)
+        return bdr.explain_bdr(x, format, policy, wanted)
+    fmt, chosen = any_format(format), get_policy(policy)
+    refuse_idle(wanted.random, chosen, is_scale=isinstance(fmt, ScaleFormat))
     if not isinstance(fmt, BlockFormat):
-        given = _number(x, fmt.name, at)
+        given, spot = _number(x, fmt.name, wanted.at)
         if isinstance(fmt, ScaleFormat):
-            return explain_cast(given, fmt, chosen)
-        draws = read_draws(random, 1)
-        return explain_element(given, fmt, chosen, None if draws is None else draws[0])
-    if at is not None:
+            return replace(explain_cast(given, fmt, chosen), place=spot)
+        draws = read_draws(wanted.random, 1)
+        R = None if draws is None else draws[0]
+        return replace(explain_element(given, fmt, chosen, R), place=spot)
+    if wanted.at is not None:
         from mxref.show._explain_tensor import explain_place
 
         return explain_place(x, fmt, chosen, wanted)
     alone = not is_block(x)
     numbers = [read_number(x)] if alone else read_block(x)
-    found = Draws(read_draws(random, len(numbers)), scale_random)
-    return explain_block(numbers, fmt, chosen, found, alone=alone, pad=pad)
+    found = Draws(read_draws(wanted.random, len(numbers)), wanted.scale_random)
+    return explain_block(numbers, fmt, chosen, found, alone=alone, pad=wanted.pad)
 
 
-def _number(x: object, name: str, at: Any) -> Any:
-    """The one number that a cast takes."""
+def _number(x: object, name: str, at: Any) -> tuple[Given, Spot | None]:
+    """The one number that a cast takes, and where it was picked from an array."""
     if at is not None:
         from mxref.show._explain_place import one_number
 
         return one_number(x, at)
     if is_block(x):
-        raise ValueError(
-            f"{name!r} takes one number; a block of numbers needs a block format such as "
-            "'mxfp4' or 'mxfp8_e4m3/4', and at=(0, 5) picks one number of an array"
+        what = f"{name!r} takes one number; a block of numbers needs a block format such as "
+        raise ArgumentError(
+            f"{what}'mxfp4' or 'mxfp8_e4m3/4', and at=(0, 5) picks one number of an array",
+            f"{what}mxfp4 or mxfp8_e4m3/4, and --at 0,5 picks one number of FILE.npy",
         )
-    return read_number(x)
+    return read_number(x), None
 
 
 def _only_stored(x: Any, format: Any, policy: Any) -> MXArray | NVFP4Array | BDRArray:  # noqa: A002
     """The quantized array, if nothing else is asked of it."""
-    own = f"a {type(x).__name__}"
+    own = with_article(type(x).__name__)
     if format is not None and getattr(format, "name", format) != x.format.name:
-        raise ValueError(
-            f"{own} in {x.format.name} has its codes already; explain x.dequantize() in "
-            f"{format!r}, or leave the format out to see what it holds"
+        what = f"{own} in {x.format.name} has its codes already; "
+        raise ArgumentError(
+            f"{what}explain x.dequantize() in {format!r}, or leave the format out to see what it "
+            "holds",
+            f"{what}leave FORMAT out to see what it holds, or explain a file of numbers, FILE.npy",
         )
     if policy is not None:
-        raise ValueError(
-            f"{own} has its policy, {x.policy.name}; leave policy out, or explain the numbers "
-            "that it was made from"
-        )
+        what = f"{own} has its policy, {x.policy.name}; "
+        rest = "out, or explain the numbers that it was made from"
+        raise ArgumentError(f"{what}leave policy {rest}", f"{what}leave --policy {rest}")
     array: MXArray | NVFP4Array | BDRArray = x
     return array
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 import mxref
 from mxref.cli.look import command
+from mxref.show._paint import STYLES
 
 
 @pytest.fixture(autouse=True)
@@ -62,17 +64,39 @@ def test_codes_and_scales(name):
         (["c.npy:s.npy", "--format", "mxpf4"], "mxfp4"),
         (["c.npy:s.npy", "--format", "mxfp8_e4m3", "--axis", "0"], "need (1, 64)"),
         (["c.npy:s.npy", "--format", "nvfp4", "--block-size", "8"], "--block-size is for MX"),
-        (["c.npy:s.npy", "--format", "mxfp4", "--blocks", "0"], "blocks is how many"),
+        (["c.npy:s.npy", "--format", "mxfp4", "--blocks", "0"], "--blocks: how many"),
         (["c.npy:s.npy", "--format", "mxfp4", "--source", "s.npy"], "holds uint8"),
         (["q.npz", "--format", "mxfp4"], "leave out --format"),
         (["q.npz", "--axis", "0"], "leave out --axis"),
+        (["q.npz", "--blocks", "-1"], "--blocks: how many blocks to show, 1 or more, got -1"),
+        (["q.npz", "--source", "x.npy"], "--source takes the numbers that were quantized"),
+        (["x.npy"], "mxref compare x.npy says what each format"),
+        (["q.npz", "--source", "s.npy"], "if they are numbers, save them as float32"),
     ],
 )
 def test_what_cannot_be_shown_is_refused_in_one_line(arguments, says):
     np.save("c.npy", np.zeros((4, 64), np.uint8))
     np.save("s.npy", np.zeros((4, 2), np.uint8))
     mxref.quantize(sample(32), "mxfp4").save("q.npz")
+    np.save("x.npy", sample(4, 64))
     found = run(*arguments)
     assert found.exit_code == 2
     assert says in found.output
     assert len(found.output.splitlines()) == 1
+    assert "--codes" not in found.output  # look has no such option
+
+
+def test_colour_adds_to_the_text_and_takes_nothing_away():
+    x = sample(4, 64)
+    mxref.quantize(x, "mxfp4").save("q.npz")
+    np.save("x.npy", x)
+    plain = run("q.npz", "--source", "x.npy", "--color", "never").output
+    assert run("q.npz", "--source", "x.npy").output == plain  # no terminal
+    colour = run("q.npz", "--source", "x.npy", "--color", "always").output
+    assert re.sub(r"\x1b\[[0-9;]*m", "", colour) == plain
+    title, *_, legend = colour.splitlines()
+    assert title.startswith("\x1b[1mMXArray(")
+    assert legend.startswith("  \x1b[2m* amax")
+    for mark, style in (("*", "amax"), ("!", "flushed")):
+        assert re.search(rf"\x1b\[{STYLES[style].sgr}m[-~.0-9]+{re.escape(mark)}\x1b", colour)
+    assert f"scale \x1b[{STYLES['scale'].sgr}m2^" in colour

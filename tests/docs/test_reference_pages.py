@@ -12,6 +12,7 @@ import pytest
 import mxref
 from mxref import clauses, profiles
 from mxref.cli.main import main
+from mxref.formats import BLOCK_FORMATS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 REFERENCE = DOCS / "reference"
@@ -74,7 +75,37 @@ def test_a_page_of_a_format_says_how_many_codes_are_finite(name):
     page = read(f"formats/{name}.md")
     counted = int(re.search(r"^\| finite codes \| (\d+) \|$", page, re.MULTILINE)[1])
     finite = sum(isinstance(value, Fraction) for value in values(name).values())
-    assert counted == (finite if name in {"int8", "e8m0"} else 2 * finite)
+    assert counted == (finite if name in {"int8", "e8m0", "ue4m3"} else 2 * finite)
+
+
+@pytest.mark.parametrize("name", [*TYPES, "int8"])
+def test_a_page_of_a_format_says_what_show_says(name):
+    said = str(mxref.show(name))
+    page = read(f"formats/{name}.md")
+    rows = dict(re.findall(r"^\| ([^|`:]+)(?:: [^|]*)? \| (.*) \|$", page, re.MULTILINE))
+    for word in ("NaN", "Inf"):
+        assert re.search(rf"{word} {re.sub('[`,]', '', rows[word])}(;|$)", said, re.MULTILINE)
+    clause = rows["clause"].strip("`")
+    assert f"[{clause}]" in said
+    bias, emax = rows.get("bias"), rows.get("emax")
+    if name == "e8m0":
+        assert (bias, emax) == ("127", "127")
+    elif name == "int8":
+        assert bias is emax is None
+    else:
+        assert re.search(rf"bias {bias}, -?\d+ to {emax} \(emax\)", said)
+
+
+@pytest.mark.parametrize("name", [*TYPES, "int8"])
+def test_a_page_of_a_format_says_what_uses_it(name):
+    page = read(f"formats/{name}.md")
+    stated = re.search(r"^\| used by \| (.*) \|$", page, re.MULTILINE)[1]
+    users = {
+        block
+        for block in (*BLOCK_FORMATS, "nvfp4")
+        if re.search(rf"\b{name}\b", str(mxref.show(block)).split("\n\n")[0])
+    }
+    assert set(re.findall(r"`(\w+)`", stated)) == users
 
 
 def ticks(name):

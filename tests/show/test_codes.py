@@ -108,6 +108,7 @@ ue4m3 code 0x01, 1 of 0..127
 
 GOLDEN_CODES = """\
 e4m3: 3 codes
+  policy     ocp:fp8_overflow=overflow
   code  bits        class   value  takes
   0x7f  0 1111 111  NaN     NaN    (-inf, -464) (464, +inf)
   0x80  1 0000 000  zero    -0     [-2^-10, 0)

@@ -1,13 +1,16 @@
 """``mxref compare``: what it prints, and that mistakes end in one line and exit code 2."""
 
 import json
+import re
 import struct
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import mxref
 from mxref.cli.compare import command
+from mxref.show.compare import compare, compare_array
 
 
 def run(*arguments):
@@ -122,3 +125,44 @@ def test_files_that_are_none(tmp_path):
     assert result.exit_code == 2
     assert "holds int64" in result.stderr
     assert run(tmp_path / "missing.safetensors", "w").exit_code == 2
+    assert "if they are numbers, save them as float32" in result.stderr
+    assert "--codes" not in result.stderr  # compare has no such option
+
+
+def test_what_is_quantized_already(tmp_path):
+    """The format that it is in would seem to be without error."""
+    q = mxref.quantize(np.ones((2, 32), np.float32), "mxfp4")
+    for function in (compare, compare_array):
+        with pytest.raises(TypeError, match=r"quantized already, in mxfp4.*x\.dequantize\(\)"):
+            function(q)
+    q.save(tmp_path / "q.npz")
+    result = run(tmp_path / "q.npz")
+    assert result.exit_code == 2
+    assert "q.npz: is quantized already, in mxfp4" in result.stderr
+    assert "mxref look" in result.stderr
+    np.savez(tmp_path / "other.npz", x=np.ones(3))
+    assert "is an .npz archive" in run(tmp_path / "other.npz").stderr
+    assert "No such file" in run(tmp_path / "none.npz").stderr
+
+
+@pytest.mark.parametrize("odd", [np.nan, np.inf])
+def test_no_finite_number_has_no_quality(tmp_path, odd):
+    x = np.full((4, 32), odd, np.float32)
+    with pytest.raises(ValueError, match="no finite number"):
+        compare(x, "mxfp4")
+    np.save(tmp_path / "x.npy", x)
+    assert "no finite number" in run(tmp_path / "x.npy").stderr
+    x[0, 0] = 1
+    assert "127 elements are NaN or infinite" in " ".join(str(compare(x, "mxfp4")).split())
+
+
+def test_the_legend_explains_what_is_there(file):
+    shown = " ".join(run(file, "--format", "mxfp4").stdout.split())
+    assert re.search(r"\d rows more with --all", shown)
+    assert "* is the best rule" not in shown
+    shown = run(file, "--format", "mxfp4", "--rule", "floor").stdout  # nothing is left out
+    assert "* is the best rule" not in shown
+    assert "--all" not in shown
+    shown = run(file, "--format", "mxfp4", "--all").stdout
+    assert "\n* mxfp4" in shown
+    assert "* is the best rule" in shown

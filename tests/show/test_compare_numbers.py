@@ -130,6 +130,23 @@ def test_commands():
     assert "bfloat16 0x3fa6" in result.stdout
 
 
+@pytest.mark.parametrize(
+    "given", [("1,-2,3",), ("1,", "-2,", "3"), ("1, -2, 3",), ("1,-2", "3"), ("1", "-2", "3")]
+)
+def test_numbers_with_commas(given):
+    """As `mxref explain` takes them."""
+    result = run(*given, "--format", "mxfp4")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"{compare(['1', '-2', '3'], 'mxfp4')}\n"
+
+
+def test_a_file_whose_name_has_commas(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("x,1.npy", "1,2.npy"):
+        np.save(name, np.ones((1, 32), np.float32))
+        assert run(name, "--format", "mxfp4").stdout.startswith(f"{name}: float32")
+
+
 def test_a_vector_in_a_file_is_measured(tmp_path):
     np.save(tmp_path / "x.npy", np.ones(32, np.float32))
     result = run(tmp_path / "x.npy", "--format", "mxfp4")
@@ -141,6 +158,8 @@ def test_a_vector_in_a_file_is_measured(tmp_path):
     [
         (["--fromat", "3"], "No such option '--fromat'"),
         (["1.3", "x"], "x: no number"),
+        (["1,x"], "x: no number"),
+        (["1,-x"], "No such option '-x'"),
         (["a", "b", "c"], "a: no number"),
         (["1.3", "--markdown"], "--markdown is for arrays"),
         (["1.3", "--plot", "a.svg"], "--plot is for arrays"),

@@ -234,8 +234,11 @@ Q = mxref.MXArray(U8, SCALES, "mxfp4")
         (((U8, SCALES), (U8, SCALES)), TypeError, "format='mxfp4'"),
         (((U8, SCALES, 1), (U8, SCALES), "mxfp4"), TypeError, r"mxfp4 is \(codes, scales\)"),
         (((U8, SCALES[:, :2]), (U8, SCALES), "mxfp4"), ValueError, "scales have shape"),
-        ((U8, U8, "e2m1", 0), ValueError, "axis and block_size go with blocks"),
+        ((U8, U8, "e2m1", 0), ValueError, "an axis and a block size go with blocks"),
         (("a.npy", "b.npy"), TypeError, "mxref.MXArray.load"),
+        (([1, 2], [1, 3]), TypeError, "a is a list of integers: if they are codes"),
+        ((U8, U8, "e2m4"), ValueError, r"unknown format 'e2m4'.*mxfp4.*mx6"),
+        ((U8, U8, "mx6"), ValueError, "mx6 has scales"),
     ],
 )
 def test_refusals(arguments, error, text):
@@ -251,3 +254,16 @@ def test_other_axes_are_refused():
     c = mxref.MXArray(np.zeros((32, 32), np.uint8), np.zeros((32, 2), np.uint8), "mxfp4/16")
     with pytest.raises(ValueError, match="a has blocks of 32, b of 16"):
         diff(a, c)
+
+
+def test_the_list_says_what_the_table_says():
+    """Kinds by their words, not by the keys of `kinds`; and a heading without scales has none."""
+    a = np.array([0x7E, 0x01, 0x00, 0x08, 0x10], np.uint8)
+    b = np.array([0x7F, 0x02, 0x80, 0x20, 0x11], np.uint8)
+    text = str(diff(a, b, "e4m3"))
+    listed = text.split("  then ")[1].split("\n\n", maxsplit=1)[0].splitlines()
+    words = ["1 ulp apart", "zeros of opposite sign", "more than 1 ulp apart", "1 ulp apart"]
+    assert [line.rsplit("  ", 1)[-1] for line in listed] == words
+    assert "\n  codes\n" in text
+    assert "1 time\n" in text
+    assert "1 times" not in text

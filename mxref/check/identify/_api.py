@@ -191,6 +191,12 @@ def identify_data(
     >>> found.undecided[0]
     '-0.25 (0xbe800000) gives ocp 0x8 (-0.0), p3109 0x0 (0.0)'
     """
+    if not isinstance(op, str):
+        raise TypeError(
+            f"the first argument is the operation, got {type(op).__name__}: "
+            "identify_data('quantize', x, codes, scales, format='mxfp4'), for example; or "
+            f"one of {', '.join(map(repr, OPERATIONS))}"
+        )
     fmt = _format(format, op)
     if block_size is not None:
         fmt = block_format(fmt, block_size)  # type: ignore[arg-type]  # a scalar format raises there

@@ -72,7 +72,8 @@ def compare(  # what, how and how much
     Raises
     ------
     TypeError, ValueError
-        If `x` holds something else or nothing, there is no such axis, format or rule.
+        If `x` holds something else, no finite number, or nothing; if it is quantized already;
+        if there is no such axis, format or rule.
 
     Notes
     -----
@@ -88,6 +89,7 @@ def compare(  # what, how and how much
     [('mx6', 'bdr-paper', 28.3), ('mxfp4', 'floor', 18.8), ('mxfp4', 'rceil', 18.8)]
     """
     _require_limit(limit)
+    _refuse_quantized(x)
     few = as_numbers(x)
     if few is not None:
         inputs.normal_axis(axis, few.shape)
@@ -112,6 +114,7 @@ def compare_array(
 ) -> Comparison:
     """Compare formats on an array of any size by their quality; see `compare`."""
     _require_limit(limit)
+    _refuse_quantized(x)
     array, _ = inputs.as_float(x)
     if array.ndim == 0 or array.size == 0:
         raise ValueError(f"x has shape {array.shape}; expected at least one element along an axis")
@@ -142,6 +145,15 @@ def compare_array(
 def _require_limit(limit: int | None) -> None:
     if limit is not None and limit < _BLOCK:
         raise ValueError(f"limit is {limit}; measure at least {_BLOCK} elements, or None for all")
+
+
+def _refuse_quantized(x: Any) -> None:
+    """Refuse what has been rounded: the format that it is in would seem to be without error."""
+    if hasattr(x, "codes") and hasattr(x, "scales") and hasattr(x, "format"):
+        raise TypeError(
+            f"x is quantized already, in {x.format.name}: compare the numbers that it was made of. "
+            "x.look() shows what it holds; its values are x.dequantize()"
+        )
 
 
 def _chosen(
@@ -181,6 +193,11 @@ def _finite(matrix: NDArray[Any], notes: list[str]) -> NDArray[Any]:
     odd = int(matrix.size - np.count_nonzero(finite))
     if not odd:
         return matrix
+    if odd == matrix.size:
+        raise ValueError(
+            "x holds no finite number, only NaN and infinities: nothing is left of which an error "
+            "could be measured"
+        )
     notes.append(f"{odd} elements are NaN or infinite; zeros stand in for them.")
     return np.where(finite, matrix, np.zeros((), matrix.dtype))
 

@@ -10,6 +10,9 @@ from fractions import Fraction
 from html import escape
 from typing import Any
 
+from mxref.quality._formats import any_format
+from mxref.relatives.bdr_format import BDRFormat
+from mxref.show._facts import bit_fields
 from mxref.show._paint import STYLES, Mark, common_marks
 from mxref.show._text import WIDTH, View, decimal, powers, short
 from mxref.show.compare._numbers import Outcome
@@ -192,11 +195,13 @@ def _code(outcome: Outcome, i: int) -> str:
 
 
 def _bits(outcome: Outcome, i: int) -> str:
-    from mxref.quality._formats import any_format
-    from mxref.show.diff._lines import line_of
-    from mxref.show.diff._place import split
-
-    return split(outcome.codes[i], line_of(any_format(outcome.format)).fields)
+    """Write a code in binary, its fields apart."""
+    code, fmt = outcome.codes[i], any_format(outcome.format)
+    element = fmt.float_element if isinstance(fmt, BDRFormat) else fmt.element
+    if element is not None:
+        return " ".join(text for _, text in bit_fields(code, element))
+    digits = f"{code:0{outcome.code_bits}b}"
+    return f"{digits[0]} {digits[1:]}"
 
 
 def _scale(outcome: Outcome) -> str:

@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mxref import _inputs as inputs
-from mxref.quality._candidates import Candidate, top_codes
+from mxref.quality._candidates import Candidate
 from mxref.quality._cost import cost
-from mxref.relatives.bdr_format import BDRFormat
+from mxref.relatives.bdr_format import BDRFormat, ScaleKind
 from mxref.show._input import read_number
+from mxref.show.compare._exact import Made, is_top, made, scale_value
 
 __all__ = ["MOST", "Outcome", "as_numbers", "outcomes"]
 
@@ -173,11 +174,10 @@ def outcomes(x: NDArray[Any], chosen: Sequence[Candidate]) -> tuple[Outcome, ...
     tuple of Outcome
         By format, those with most bits first; then by error.
     """
-    groups: dict[tuple[Any, ...], list[tuple[Candidate, Any]]] = {}
+    groups: dict[tuple[str, Made], list[Candidate]] = {}
     for candidate in chosen:
-        q = candidate.quantize(x)
-        groups.setdefault((candidate.format.name, *_key(q)), []).append((candidate, q))
-    found = [_outcome(x, group) for group in groups.values()]
+        groups.setdefault((candidate.format.name, made(x, candidate)), []).append(candidate)
+    found = [_outcome(x, group, q) for (_, q), group in groups.items()]
     best: dict[str, Fraction] = {}
     for each in found:
         square = each.mean_square
@@ -198,55 +198,41 @@ def _marked(outcome: Outcome, best: Fraction | None) -> Outcome:
     return replace(outcome, is_best=best is not None and outcome.mean_square == best)
 
 
-def _key(q: Any) -> tuple[Any, ...]:
-    whole = getattr(q, "global_scale", None)
-    subscales = getattr(q, "subscales", None)
-    return (
-        q.codes.tobytes(),
-        np.asarray(q.scales).tobytes(),
-        None if subscales is None else subscales.tobytes(),
-        None if whole is None else np.float32(whole).tobytes(),
-        q.dequantize().tobytes(),
-    )
-
-
-def _outcome(x: NDArray[Any], group: list[tuple[Candidate, Any]]) -> Outcome:
-    from mxref.show.diff._scaling import scale_values
-
-    group.sort(key=lambda pair: not pair[0].is_default)
-    candidate, q = group[0]
-    fmt = candidate.format
-    scales = np.asarray(q.scales).reshape(-1)
-    bits = scales if scales.dtype == np.uint8 else scales.view(np.uint32)
-    whole = getattr(q, "global_scale", None)
-    values = q.dequantize()
+def _outcome(x: NDArray[Any], group: list[Candidate], q: Made) -> Outcome:
+    group.sort(key=lambda candidate: not candidate.is_default)
+    fmt = group[0].format
+    is_float = isinstance(fmt, BDRFormat) and fmt.scale is ScaleKind.FLOAT32
+    scales = _floats(q.scales) if is_float else q.scales
+    values = _floats(q.bits)
     wide = x.astype(np.float64)
-    tops = top_codes(fmt)[q.codes]
-    is_beyond = np.abs(wide) > np.abs(values.astype(np.float64))
+    beyond = (np.abs(wide) > np.abs(values)).tolist()
     return Outcome(
         format=fmt.name,
-        rules=tuple(c.rule for c, _ in group),
-        policies=tuple(str(c.policy) for c, _ in group),
-        is_default=candidate.is_default,
-        codes=tuple(q.codes.tolist()),
+        rules=tuple(c.rule for c in group),
+        policies=tuple(str(c.policy) for c in group),
+        is_default=group[0].is_default,
+        codes=q.codes,
         code_bits=fmt.code_bits if isinstance(fmt, BDRFormat) else fmt.element.bits,
-        scales=tuple(scales.tolist()),
-        scale_values=tuple(scale_values(bits, fmt).tolist()),
-        subscales=_subscales(q, len(x)),
-        global_scale=None if whole is None else float(whole),
-        values=tuple(values.astype(np.float64).tolist()),
-        errors=tuple(_error(a, b) for a, b in zip(wide.tolist(), values.tolist(), strict=True)),
-        saturated=tuple((tops & is_beyond).tolist()),
-        flushed=tuple(((wide != 0) & (values == 0)).tolist()),
+        scales=scales,
+        scale_values=tuple(scale_value(scale, fmt) for scale in q.scales),
+        subscales=_shown(q.subscales, len(x), fmt),
+        global_scale=None if q.global_scale is None else _floats([q.global_scale])[0],
+        values=values,
+        errors=tuple(_error(a, b) for a, b in zip(wide.tolist(), values, strict=True)),
+        saturated=tuple(b and is_top(c, fmt) for b, c in zip(beyond, q.codes, strict=True)),
+        flushed=tuple(a != 0 and b == 0 for a, b in zip(wide.tolist(), values, strict=True)),
         bits_per_element=float(cost(fmt).bits_per_element),
     )
 
 
-def _subscales(q: Any, count: int) -> tuple[int, ...]:
+def _shown(subscales: tuple[int, ...], count: int, fmt: Any) -> tuple[int, ...]:
     """Return the sub-scales of the sub-blocks that hold the numbers."""
-    if getattr(q, "subscales", None) is None:
-        return ()
-    return tuple(q.subscales.tolist()[: -(-count // q.format.k2)])
+    return subscales[: -(-count // fmt.k2)] if subscales else ()
+
+
+def _floats(bits: Sequence[int]) -> tuple[float, ...]:
+    """Return the numbers that bits of float32 stand for."""
+    return tuple(np.array(bits, np.uint32).view(np.float32).astype(np.float64).tolist())
 
 
 def _error(number: float, value: float) -> Fraction | None:

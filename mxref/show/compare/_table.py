@@ -46,7 +46,11 @@ def lines(comparison: Comparison, *, all_rules: bool = False) -> list[tuple[str,
         line = f"{_label(row, first, marked=all_rules):<{first}}{cells}{bar}".rstrip()
         found.append((line, "good" if row.is_best else ""))
     found.append(("", ""))
-    return found + [(line, "label") for note in _legend(comparison, rows) for line in _fold(note)]
+    return found + [
+        (line, "label")
+        for note in _legend(comparison, rows, marked=all_rules)
+        for line in _fold(note)
+    ]
 
 
 def _label(row: Row, width: int, *, marked: bool) -> str:
@@ -67,7 +71,7 @@ def _title(comparison: Comparison) -> str:
     )
 
 
-def _legend(comparison: Comparison, rows: list[Row]) -> list[str]:
+def _legend(comparison: Comparison, rows: list[Row], *, marked: bool) -> list[str]:
     meaning = (
         "QSNR: signal over error, pooled, ± its 95 % confidence; vectors: the mean of their QSNR. "
         "acc: bits of an exact accumulator for the dot product of two blocks. "
@@ -78,9 +82,9 @@ def _legend(comparison: Comparison, rows: list[Row]) -> list[str]:
     if hidden:
         notes.append(
             f"For each format its best rule, and its default if that is another; {hidden} rows "
-            "more with all rules."
+            "more with --all, in Python with_all_rules()."
         )
-    else:
+    elif marked and any(row.is_best for row in rows):
         notes.append("* is the best rule of a format.")
     return notes + list(comparison.notes)
 

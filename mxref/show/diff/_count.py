@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from mxref.show.diff import _lines as lines
 from mxref.show.diff._lines import CLASSES, Line, TableLine
 from mxref.show.diff._operands import Pair
 from mxref.show.diff._scaling import Scaling
+from mxref.show.diff._variants import Variants, variants_of
 
 __all__ = ["KINDS", "Judged", "Tally", "judge", "tally"]
 
@@ -32,6 +33,16 @@ KINDS = {
 _PIECE = 1 << 17
 _EDGES = np.uint64(1) << np.arange(64, dtype=np.uint64)
 _SAME, _ZERO, _NAN_BITS, _NAN, _INF, _SIGN, _ULP, _SATURATED, _FLUSHED, _MORE = range(len(KINDS))
+
+
+class Scales(Protocol):
+    """What is asked of scales: those of elements, or of kinds of elements, by their numbers."""
+
+    def factors(self, flat: NDArray[np.intp], /) -> tuple[Any, Any]:
+        """Return what the elements of a and of b are multiplied by."""
+
+    def other(self, flat: NDArray[np.intp], /) -> NDArray[np.bool_]:
+        """Return which have scales that differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +76,13 @@ class Judged:
     values: tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
-def judge(line: Line, scaling: Scaling | None, flat: NDArray[np.intp], a: Any, b: Any) -> Judged:
+def judge(line: Line, scaling: Scales | None, flat: NDArray[np.intp], a: Any, b: Any) -> Judged:
     """Say of elements, given by their numbers and codes, how they differ."""
     with np.errstate(invalid="ignore", over="ignore"):
         return _judge(line, scaling, flat, a, b)
 
 
-def _judge(line: Line, scaling: Scaling | None, flat: NDArray[np.intp], a: Any, b: Any) -> Judged:
+def _judge(line: Line, scaling: Scales | None, flat: NDArray[np.intp], a: Any, b: Any) -> Judged:
     x, y = line.values(a), line.values(b)
     classes = line.classes(a), line.classes(b)
     ulps = np.zeros(len(flat), np.uint64)
@@ -210,6 +221,7 @@ def _pass(
 ) -> None:
     """Look at every element once."""
     builder = _builder(pair) if found.elements else None
+    variants = variants_of(scaling) if is_plain and scaling is not None else None
     a, b = pair.a.reshape(-1), pair.b.reshape(-1)
     for start in range(0, len(a), _PIECE):
         piece = slice(start, start + _PIECE)
@@ -223,8 +235,15 @@ def _pass(
         if found.first is None:
             found.first = int(where[0])
         if found.touched is not None and scaling is not None:
-            found.touched[scaling.groups(where)] = True
-        if is_plain:
+            groups = scaling.groups(where)
+            found.touched[groups] = True
+        if is_plain and variants is not None:
+            of = variants.of(groups)
+            same, scaled = where[of < 0], where[of >= 0]
+            _note_pairs(found, pair.line, same, a[same], b[same])
+            variants.add(variants.keys(of[of >= 0], a[scaled], b[scaled]))
+            where = where[:0]
+        elif is_plain:
             other = None if scaling is None or scaling.is_equal else scaling.other(where)
             same = where if other is None else where[~other]
             _note_pairs(found, pair.line, same, a[same], b[same])
@@ -237,6 +256,33 @@ def _pass(
                 alike = ~judged.other
                 found.pairs += _bins(_joint(a[where][alike], b[where][alike]), 1 << 16)
     found.map = None if builder is None else builder.finish()
+    if variants is not None and scaling is not None:
+        _count_variants(found, pair, scaling, variants)
+
+
+def _count_variants(found: Tally, pair: Pair, scaling: Scaling, variants: Variants) -> None:
+    """Count elements under scales that differ by their pairs of codes and of scales."""
+    variants.flush()
+    held = np.flatnonzero(variants.counts)
+    if not len(held):
+        return
+    codes = (held >> 8 & 0xFF).astype(np.uint8), (held & 0xFF).astype(np.uint8)
+    judged = judge(pair.line, variants, held, *codes)
+    _count(found, judged, *codes, variants.counts[held])
+    most = judged.ulps.max()
+    if not most or most < (found.farthest or (0, 0))[0]:
+        return
+    is_farthest = np.zeros(len(variants.counts), np.bool_)
+    is_farthest[held[judged.ulps == most]] = True
+    a, b = pair.a.reshape(-1), pair.b.reshape(-1)
+    for start in range(0, len(a), _PIECE):
+        flat = np.arange(start, min(start + _PIECE, len(a)))
+        of = variants.of(scaling.groups(flat))
+        flat, of = flat[of >= 0], of[of >= 0]
+        at = flat[is_farthest[variants.keys(of, a[flat], b[flat])]]
+        if len(at):
+            _note_farthest(found, at[:1], np.array([most], np.uint64))
+            return
 
 
 def _builder(pair: Pair) -> Any:

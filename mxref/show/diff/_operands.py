@@ -11,20 +11,24 @@ from numpy.typing import NDArray
 
 from mxref import _inputs as inputs
 from mxref._foreign import as_numpy
+from mxref._suggest import unknown_name
 from mxref.formats import (
     BLOCK_FORMATS,
+    ELEMENT_FORMATS,
+    SCALE_FORMATS,
     BlockFormat,
     ElementFormat,
     ScaleFormat,
     scalar_format,
 )
-from mxref.mxarray import MXArray
 from mxref.relatives import family_of
 from mxref.relatives.bdr_format import BDRFormat
+from mxref.relatives.bdr_formats import BDR_FORMATS
 from mxref.relatives.nvfp4_format import NVFP4Format
 from mxref.show.diff._lines import Line, element_line, float_line, line_of
+from mxref.show.diff._refusals import WrongTypeError, WrongValueError
 
-__all__ = ["Pair", "pair_of"]
+__all__ = ["Pair", "pair_of", "wrapped"]
 
 _BITS = {2: np.uint16, 4: np.uint32, 8: np.uint64}
 
@@ -94,7 +98,7 @@ def pair_of(
     TypeError, ValueError
         If they cannot be compared bit by bit; the message says what can be.
     """
-    a, b = (_wrapped(each, name, format, axis, block_size) for each, name in ((a, "a"), (b, "b")))
+    a, b = (wrapped(each, name, format, axis, block_size) for each, name in ((a, "a"), (b, "b")))
     if _is_blocked(a) and _is_blocked(b):
         _refuse_unlike(a, b)
         _refuse_other_format(a, format)
@@ -106,9 +110,11 @@ def pair_of(
     if fmt is None:
         return _numbers(x, y)
     if axis is not None or block_size is not None:
-        raise ValueError(
-            f"axis and block_size go with blocks, and {fmt.name} is no block format: leave them "
-            "out, or give the scale codes too, as mxref.MXArray(codes, scales, format)"
+        raise WrongValueError(
+            f"an axis and a block size go with blocks, and {fmt.name} is no block format: leave "
+            "them out, or give the scale codes too, as ",
+            "mxref.MXArray(codes, scales, format)",
+            "CODES.npy:SCALES.npy",
         )
     x, y = inputs.as_codes(x, fmt.name, "a"), inputs.as_codes(y, fmt.name, "b")
     _refuse_shapes(x.shape, y.shape)
@@ -128,6 +134,11 @@ def _array(given: Any, name: str, fmt: Any) -> NDArray[Any]:
         )
     array = as_numpy(given, name)
     is_small = array.dtype.kind in "iu" and array.size and 0 <= array.min() <= array.max() <= 0xFF
+    if isinstance(given, list) and fmt is None and array.dtype.kind in "iu":
+        raise TypeError(
+            f"{name} is a list of integers: if they are codes, pass format='e4m3', say; if they "
+            f"are numbers, np.array({name}, np.float32)"
+        )
     # A list of codes, such as [0x7e, 1]; arrays say by their type what they hold.
     return array.astype(np.uint8) if isinstance(given, list) and fmt and is_small else array
 
@@ -137,7 +148,7 @@ def _is_blocked(given: Any) -> bool:
     return hasattr(given, "codes") and hasattr(given, "scales") and hasattr(given, "format")
 
 
-def _wrapped(given: Any, name: str, fmt: Any, axis: int | None, block_size: int | None) -> Any:
+def wrapped(given: Any, name: str, fmt: Any, axis: int | None, block_size: int | None) -> Any:
     """Make an array of a block format out of the parts ``(codes, scales, ...)``."""
     if not isinstance(given, tuple):
         if axis is not None and _is_blocked(given):
@@ -158,9 +169,15 @@ def _wrapped(given: Any, name: str, fmt: Any, axis: int | None, block_size: int 
         )
     codes, scales, more = (*given, None)[:3]
     if family == "mx":
+        from mxref.mxarray import MXArray
+
         return MXArray(codes, scales, fmt, where, block_size=block_size)
     if block_size is not None:
-        raise ValueError(f"block_size goes with MX formats; {_name(fmt)} has its own: leave it out")
+        raise WrongValueError(
+            f"a block size goes with MX formats; {_name(fmt)} has its own: leave out ",
+            "block_size",
+            "--block-size",
+        )
     if family == "nvfp4":
         from mxref.nvfp4 import NVFP4Array
 
@@ -172,9 +189,11 @@ def _wrapped(given: Any, name: str, fmt: Any, axis: int | None, block_size: int 
 
 def _refuse_other_axis(given: Any, name: str, axis: int) -> None:
     if inputs.normal_axis(axis, given.shape) != given.axis:
-        raise ValueError(
+        raise WrongValueError(
             f"axis is {axis}, but {name} has its blocks along axis {given.axis} and knows it: "
-            "leave axis out"
+            "leave out ",
+            "axis",
+            "--axis",
         )
 
 
@@ -204,14 +223,29 @@ def _format_of(x: NDArray[Any], y: NDArray[Any], given: Any) -> ElementFormat | 
 def _scalar(given: Any, x: NDArray[Any]) -> ElementFormat | ScaleFormat:
     if isinstance(given, ElementFormat | ScaleFormat):
         return given
-    if isinstance(given, BlockFormat) or str(given).lower() in {*BLOCK_FORMATS, "nvfp4"}:
-        fmt = BLOCK_FORMATS.get(_name(given).lower())
-        element = fmt.element.name if fmt else "e2m1"
-        raise ValueError(
-            f"{_name(given)} has scales, and a is one array of {x.dtype}: pass (codes, scales) "
-            f"for each of a and b, or compare the codes alone with format={element!r}"
-        )
-    return scalar_format(given)
+    if not isinstance(given, str) or given.lower() in {*BLOCK_FORMATS, "nvfp4", *BDR_FORMATS}:
+        raise _without_scales(_name(given), x)
+    try:
+        return scalar_format(given)
+    except ValueError as error:
+        if not str(error).startswith("unknown"):
+            raise
+    known = (*ELEMENT_FORMATS, *SCALE_FORMATS, *BLOCK_FORMATS, "nvfp4", *BDR_FORMATS)
+    raise ValueError(unknown_name("format", given, known))
+
+
+def _without_scales(name: str, x: NDArray[Any]) -> WrongValueError:
+    fmt = BLOCK_FORMATS.get(name.lower())
+    element = fmt.element.name if fmt else "e2m1" if name.lower() == "nvfp4" else None
+    alone = ("", "")
+    if element is not None:
+        either = ", or compare the codes alone with "
+        alone = (f"{either}format={element!r}", f"{either}--format {element}")
+    return WrongValueError(
+        f"{name} has scales, and a is one array of {x.dtype}: ",
+        f"pass (codes, scales) for each of a and b{alone[0]}",
+        f"name them behind the codes, CODES.npy:SCALES.npy{alone[1]}",
+    )
 
 
 # --- what fits each other ---------------------------------------------------------------------
@@ -219,41 +253,51 @@ def _scalar(given: Any, x: NDArray[Any]) -> ElementFormat | ScaleFormat:
 
 def _refuse_unlike(a: Any, b: Any) -> None:
     if getattr(a.format, "base", 0) == getattr(b.format, "base", 1) and a.format != b.format:
-        raise ValueError(
+        raise _not_bits(
             f"a has blocks of {a.format.block_size}, b of {b.format.block_size} ({b.format.name}): "
-            "their scales cannot be compared. Compare the values: mxref.diff(a.dequantize(), "
-            "b.dequantize())"
+            "their scales cannot be compared"
         )
     if a.format != b.format:
-        raise ValueError(
+        raise _not_bits(
             f"a is in {a.format.name}, b in {b.format.name}: codes of two formats have no bits in "
-            "common. Compare the values: mxref.diff(a.dequantize(), b.dequantize())"
+            "common"
         )
     _refuse_shapes(a.shape, b.shape)
     if a.axis != b.axis:
-        raise ValueError(
+        raise _not_bits(
             f"blocks of a lie along axis {a.axis}, those of b along axis {b.axis}: they share "
-            "their scales differently. Compare the values: mxref.diff(a.dequantize(), "
-            "b.dequantize())"
+            "their scales differently"
         )
+
+
+def _not_bits(what: str) -> WrongValueError:
+    return WrongValueError(
+        f"{what}. Compare the values: ",
+        "mxref.diff(a.dequantize(), b.dequantize())",
+        "add --values",
+    )
 
 
 def _refuse_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> None:
     if a == b:
         return
-    hint = "compare a slice of both"
+    hint, save = "compare a slice of both", "save the same part of both"
     if a == b[::-1]:
         hint = "is one of them transposed? Compare a with b.T"
+        save = "is one of them transposed? Save b.T"
     elif np.prod(a, dtype=object) == np.prod(b, dtype=object):
         hint = f"they have as many elements: reshape one, b.reshape{a}, if their order agrees"
-    raise ValueError(f"a has shape {a}, b has shape {b}; expected one shape: {hint}")
+        save = f"they have as many elements: save b in shape {a}, if their order agrees"
+    raise WrongValueError(f"a has shape {a}, b has shape {b}; expected one shape: ", hint, save)
 
 
 def _refuse_other_format(a: Any, given: Any) -> None:
     own = a.format.name
     if given is not None and _name(given).lower() not in {own, own.partition("/")[0]}:
-        raise ValueError(
-            f"format is {_name(given)!r}, but a and b say that they are in {own}: leave it out"
+        raise WrongValueError(
+            f"format is {_name(given)!r}, but a and b say that they are in {own}: leave ",
+            "it out",
+            "--format out",
         )
 
 
@@ -289,19 +333,23 @@ def _values(a: Any, b: Any) -> Pair:
     rest = "b" if name == "a" else "a"
     numbers = as_numpy(other, rest)
     if numbers.dtype.newbyteorder("=") not in inputs.SOURCE_OF:
-        raise TypeError(
-            f"{name} is in {quantized.format.name}, {rest} holds {numbers.dtype}: as codes it "
-            f"needs scales, (codes, scales) with format={quantized.format.name!r}; as values it "
-            "needs a type of real numbers, such as float32"
+        values = "; as values it needs a type of real numbers, such as float32"
+        format_name = quantized.format.name
+        raise WrongTypeError(
+            f"{name} is in {format_name}, {rest} holds {numbers.dtype}: as codes it needs scales, ",
+            f"(codes, scales) with format={format_name!r}{values}",
+            f"CODES.npy:SCALES.npy{values}",
         )
     values = quantized.dequantize()
     with np.errstate(over="ignore"):
         cast = values.astype(numbers.dtype.newbyteorder("="))
         is_exact = np.array_equal(cast.astype(np.float32), values, equal_nan=True)
     if not is_exact:
-        raise ValueError(
+        raise WrongValueError(
             f"{rest} is {numbers.dtype}, which cannot hold the values of {name} "
-            f"({quantized.format.name}): compare as float32, {rest}.astype(np.float32)"
+            f"({quantized.format.name}): compare as float32, ",
+            f"{rest}.astype(np.float32)",
+            "with --values",
         )
     note = f"values of {name} ({quantized.format.name}) against {rest}"
     both = (cast, numbers) if name == "a" else (numbers, cast)
@@ -314,9 +362,10 @@ def _numbers(a: NDArray[Any], b: NDArray[Any]) -> Pair:
     x, y = (each.astype(each.dtype.newbyteorder("="), copy=False) for each in (x, y))
     if x.dtype != y.dtype:
         wide = "float64" if np.float64 in {x.dtype.type, y.dtype.type} else "float32"
-        raise TypeError(
-            f"a holds {x.dtype}, b holds {y.dtype}: bits of two types cannot be compared. Convert "
-            f"what is not {wide}: .astype(np.{wide}) keeps every value"
+        raise WrongTypeError(
+            f"a holds {x.dtype}, b holds {y.dtype}: bits of two types cannot be compared. ",
+            f"Convert what is not {wide}: .astype(np.{wide}) keeps every value",
+            f"Compare them as {wide}, which keeps every value: add --values",
         )
     _refuse_shapes(x.shape, y.shape)
     return Pair(x.dtype.name, "numbers", float_line(x.dtype), _bits(x), _bits(y))

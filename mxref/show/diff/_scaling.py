@@ -94,6 +94,11 @@ class Scaling:
         return [(a.reshape(-1), b.reshape(-1)) for a, b in self.parts]
 
     @property
+    def format(self) -> Any:
+        """The block format of both."""
+        return self._pair.format
+
+    @property
     def is_equal(self) -> bool:
         """Whether all scale codes and sub-scales agree."""
         return not any(each.any() for each in self.differing)

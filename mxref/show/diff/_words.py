@@ -111,7 +111,7 @@ def _cells(place: Place, parts: str) -> list[str]:
         if "value" in parts:
             text += f" = {side.value}"
         cells.append(text)
-    return [*cells, str(place.kind) if "kind" in parts else ""]
+    return [*cells, KINDS.get(place.kind or "", "") if "kind" in parts else ""]
 
 
 def _table(rows: list[list[str]]) -> list[str]:
@@ -176,11 +176,11 @@ def _pairs(found: Difference) -> list[str]:
     if not pairs:
         return []
     line, counts = found.pair.line, found.tally.pairs
-    out = ["", "  codes, of the same scale"]
+    out = ["", "  codes" + ", of the same scale" * (found.pair.kind == "blocks")]
     for a, b, n in pairs:
         bits = " -> ".join(split(code, line.fields) for code in (a, b))
         codes = f"{_hex(a, line.bits)} -> {_hex(b, line.bits)}"
-        out.append(f"    {codes}   {bits}   {n:>10,} times")
+        out.append(f"    {codes}   {bits}   {n:>10,} time" + "s" * (n != 1))
     rest = 0 if counts is None else int((counts > 0).sum()) - len(pairs)
     return [*out, f"    and {rest:,} other pairs"] if rest > 0 else out
 
@@ -230,9 +230,12 @@ def reason(found: Difference) -> list[str]:
         axis = "" if pair.axis in {None, len(pair.shape) - 1} else f", axis={pair.axis}"
         call = f"mxref.check.quantize(x, b.codes, b.scales, {pair.name!r}{axis}{more})"
     if pair.kind == "numbers":
-        text = "mxref.check.dequantize(q.codes, q.scales, y, q.format) judges a decoder"
+        text = "mxref.check.dequantize(q.codes, q.scales, y, q.format) judges a decoder; "
+        text += "for files, mxref check dequantize"
         return field("why", text, ())
-    return field("why", f"with the source x at hand, {call} names the cause", ())
+    command = f"mxref check {'quantize' if pair.kind == 'blocks' else 'encode'}"
+    text = f"with the source x at hand, {call} names the cause; for files, {command}"
+    return field("why", text, ())
 
 
 _BITS = re.compile(

@@ -63,6 +63,8 @@ def draw(line: NumberLine) -> list[str]:
                 at -= len(text) - 1
             lines.append(" " * (_INDENT + at) + text)
     lines.append(" " * _INDENT + axis)
+    if not line.points:
+        return [*lines, *_taken_lines(line), *_beside(line)]
     values = [(column(line, p.value), short(p.value, LABEL_WIDTH)) for p in ranked(line)]
     digits = -(-line.book.bits // 4)
     codes = [(column(line, p.value), f"{p.code:0{digits}x}") for p in ranked(line)]
@@ -70,6 +72,22 @@ def draw(line: NumberLine) -> list[str]:
     lines += _taken_lines(line)
     used = [f"{sign} {words}" for sign, words in _LEGEND.items() if sign in axis]
     lines.append(" " * _INDENT + "   ".join(used))
+    return lines
+
+
+def _beside(line: NumberLine) -> list[str]:
+    """Name the nearest values of a line on which there are none."""
+    near: dict[str, tuple[Fraction, int]] = {}
+    for value, code in line.book.reals():
+        where = "below" if value < line.low else "above"
+        known = near.get(where)
+        if known is None or abs(value - line.low) < abs(known[0] - line.low):
+            near[where] = (value, code)
+    lines = [" " * _INDENT + f"no value of {line.name} lies on this line"]
+    for where in sorted(near, reverse=True):
+        value, code = near[where]
+        shown = hexadecimal(code, line.book)
+        lines.append(" " * _INDENT + f"nearest {where}: {short(value)} = code {shown}")
     return lines
 
 
@@ -100,9 +118,9 @@ def ranked(line: NumberLine) -> list[Point]:
     def rank(point: Point) -> tuple[int, int, Fraction]:
         if point.code == line.code:
             return 0, 0, Fraction(0)
-        if point in (line.points[0], line.points[-1]):
+        if not point.value:  # before the ends, which share its column where the line is long
             return 1, 0, Fraction(0)
-        if not point.value:
+        if point in (line.points[0], line.points[-1]):
             return 2, 0, Fraction(0)
         exponent = exponent_of(point.value)
         if exponent is None:
@@ -177,4 +195,5 @@ def marks(line: NumberLine, lines: Sequence[str]) -> Iterator[Mark]:
             yield Mark(at, _INDENT, _INDENT + len("takes"), "label")
         elif at > axis and "==" in body:
             yield Mark(at, len(text) - len(body), len(text), "scale")
-    yield Mark(len(lines) - 1, 0, len(lines[-1]), "label")
+    if line.points:
+        yield Mark(len(lines) - 1, 0, len(lines[-1]), "label")

@@ -13,8 +13,10 @@ from mxref._policy_base import Choices
 from mxref.formats import BlockFormat
 from mxref.relatives.bdr_format import BDRFormat
 from mxref.relatives.nvfp4_format import NVFP4Format
+from mxref.show._asked import asked_for, policy_text
 from mxref.show._books import Book
 from mxref.show._code_view import hexadecimal
+from mxref.show._errors import ArgumentError
 from mxref.show._find import AnyFormat, book_of, find
 from mxref.show._paint import Mark
 from mxref.show._takes import Taken, takes_of
@@ -57,6 +59,8 @@ class NumberLine(View):
         The code in the middle of interest.
     taken : tuple of Taken
         The real numbers that become this code.
+    policy_name : str
+        Whose rules those are, where it is not the default; else empty.
     """
 
     book: Book
@@ -66,6 +70,7 @@ class NumberLine(View):
     points: tuple[Point, ...]
     code: int | None
     taken: tuple[Taken, ...]
+    policy_name: str = ""
 
     @property
     def name(self) -> str:
@@ -76,8 +81,9 @@ class NumberLine(View):
     def title(self) -> str:
         """What is drawn, in one line."""
         kind = "logarithmic" if self.is_log else "linear"
+        policy = f", policy {self.policy_name}" if self.policy_name else ""
         around = "" if self.code is None else f" around {hexadecimal(self.code, self.book)}"
-        return f"{self.name}{around}, from {short(self.low)} to {short(self.high)}, {kind}"
+        return f"{self.name}{around}, from {short(self.low)} to {short(self.high)}, {kind}{policy}"
 
     def plot(self, path: str | PathLike[str]) -> None:
         """Draw it as a picture; needs the extra ``plot``.
@@ -112,6 +118,7 @@ class NumberLine(View):
             "high": ratio(self.high),
             "log": self.is_log,
             "code": self.code,
+            **({"policy": self.policy_name} if self.policy_name else {}),
             "takes": [{**t.interval.to_dict(), "why": t.why} for t in self.taken],
             "points": [
                 {"value": ratio(p.value), "code": p.code, "subnormal": p.is_subnormal}
@@ -190,11 +197,19 @@ def numberline(
     start = (positive[0] if log and first <= 0 else first) if low is None else _real(low, "low")
     stop = last if high is None else _real(high, "high")
     if log and start <= 0:
-        raise ValueError(f"a logarithmic line begins above zero, got low={low}: try log=False")
+        what = "a logarithmic line begins above zero, got"
+        raise ArgumentError(f"{what} low={low}: try log=False", f"{what} --low {low}: try --linear")
     if start >= stop:
-        raise ValueError(f"a line goes upward, got low={short(start)} and high={short(stop)}")
+        ends = (short(start), short(stop))
+        raise ArgumentError(
+            "a line goes upward, got low={} and high={}".format(*ends),
+            "a line goes upward, got --low {} and --high {}".format(*ends),
+        )
+    asked = asked_for(policy, chosen)
+    is_named = pattern is not None and (asked is not None or chosen != book.get_policy(None))
+    name = policy_text(chosen, asked) if is_named else ""
     inside = tuple(point for point in points if start <= point.value <= stop)
-    return NumberLine(book, start, stop, log, inside, pattern, taken)
+    return NumberLine(book, start, stop, log, inside, pattern, taken, name)
 
 
 def _real(value: Real, name: str) -> Fraction:

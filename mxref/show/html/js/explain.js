@@ -43,6 +43,7 @@ function explainInBlock(given, code, { fmt, policy, scaleCode, flushes, source, 
         const text = "the scale is NaN, so V / X is NaN and the code does not matter";
         const clauses = ["MX-1.0/5.1/nan-scale", "MX-1.0/4/scope"];
         steps = [step("scale", text, clauses), step("pack", packedText(code, element))];
+        flags = ["nan"];
     } else if (flushes) {
         const text = "the block is flushed: every element is +0, whatever it was";
         const clauses = ["OP-SCALE-RANGE", "OP-SCALE-NONFINITE"];
@@ -59,6 +60,7 @@ function explainInBlock(given, code, { fmt, policy, scaleCode, flushes, source, 
             X,
             source,
             random,
+            inBlock: true,
         });
         steps = elementSteps(passage, code);
         flags = elementFlags(passage, code);

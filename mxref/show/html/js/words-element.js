@@ -5,7 +5,7 @@ const step = (name, text, clauses = []) => ({ step: name, text, clauses });
 const CLASS_WORDS = { finite: "finite", zero: "zero", inf: "infinity", nan: "NaN" };
 const classText = (number) => `${CLASS_WORDS[number.cls]}, sign ${number.sign ? "-" : "+"}`;
 
-// A number on its way into an element: { number, fmt, policy, X, source, random }.
+// A number on its way into an element: { number, fmt, policy, X, source, random, inBlock }.
 function passageOf(passage) {
     const { fmt, policy, X, source } = passage;
     const read = readNumber(passage.number, fmt, policy, source);
@@ -28,7 +28,7 @@ function elementSteps(passage, code) {
     if (read.cls === "nan") return [...steps, nanStep(fmt, policy, result), pack];
     if (read.cls === "inf") return [...steps, infStep(fmt, policy, result), pack];
     if (read.cls === "finite") {
-        steps.push(scaleStep(div(valueOf(read), X), X));
+        steps.push(scaleStep(div(valueOf(read), X), X, passage.inBlock));
         if (policy.scaled_intermediate !== "exact") steps.push(narrowStep(passage));
         if (passage.isBeyond) return [...steps, infStep(fmt, policy, result), pack];
         if (!isZero(passage.quotient)) steps.push(...roundingSteps(passage, result));
@@ -89,8 +89,8 @@ function infStep(fmt, policy, result) {
     return step("special", `${what} (fp8_overflow=${policy.fp8_overflow})`, clauses);
 }
 
-function scaleStep(scaled, X) {
-    if (equal(X, ONE)) return step("scale", `${decimal(scaled)}, not scaled`);
+function scaleStep(scaled, X, inBlock) {
+    if (!inBlock) return step("scale", `${decimal(scaled)}, not scaled`);
     const text = `V / X = ${decimal(scaled)}, with X = 2^${floorLog2(X)}`;
     return step("scale", text, ["MX-1.0/6.3/elements", "OP-SCALED-INTERMEDIATE"]);
 }
