@@ -47,7 +47,6 @@ class NumberClass(enum.Enum):
 
 
 _NOTHING = Fraction(0)
-_HALF = Fraction(1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +166,15 @@ def floor_log2(value: Fraction) -> int:
     >>> floor_log2(Fraction(7, 2)), floor_log2(Fraction(1, 3))
     (1, -2)
     """
-    if value <= 0:
+    above, below = value.numerator, value.denominator
+    if above <= 0:
         raise ValueError(f"only a positive number has a logarithm, got {value}")
     # n has bit_length b when 2**(b-1) <= n < 2**b, so the quotient of two integers lies strictly
-    # between 2**(guess-1) and 2**(guess+1): one comparison decides.
-    guess = value.numerator.bit_length() - value.denominator.bit_length()
-    return guess if power_of_two(guess) <= value else guess - 1
+    # between 2**(guess-1) and 2**(guess+1): one comparison decides, of integers, since comparing
+    # fractions takes ten times as long.
+    guess = above.bit_length() - below.bit_length()
+    reaches = below << guess <= above if guess >= 0 else below <= above << -guess
+    return guess if reaches else guess - 1
 
 
 def ceil_log2(value: Fraction) -> int:
@@ -218,14 +220,14 @@ def round_to_integer(
     below, rest = divmod(magnitude.numerator, magnitude.denominator)
     if rest == 0:
         return below  # every mode returns what is exact
-    beyond = Fraction(rest, magnitude.denominator)  # the distance from `below`: 0 < beyond < 1
+    from_half = 2 * rest - magnitude.denominator  # its sign: on which side of the middle
     match rounding:
         case Rounding.NEAREST_EVEN:
-            goes_up = beyond > _HALF or (beyond == _HALF and below % 2 == 1)
+            goes_up = from_half > 0 or (from_half == 0 and below % 2 == 1)
         case Rounding.NEAREST_AWAY:
-            goes_up = beyond >= _HALF
+            goes_up = from_half >= 0
         case Rounding.NEAREST_DOWN:
-            goes_up = beyond > _HALF
+            goes_up = from_half > 0
         case Rounding.TOWARD_ZERO:
             goes_up = False
         case Rounding.UP:
@@ -235,6 +237,7 @@ def round_to_integer(
         case Rounding.TO_ODD:
             goes_up = below % 2 == 0
         case _:
+            beyond = Fraction(rest, magnitude.denominator)  # the distance from `below`
             goes_up = _goes_up_at_random(beyond, rounding, random)
     return below + 1 if goes_up else below
 
@@ -270,7 +273,7 @@ def quantum(magnitude: Fraction, mantissa_bits: int, emin: int) -> Fraction:
     >>> quantum(Fraction(5), mantissa_bits=3, emin=-6), quantum(Fraction(0), 3, -6)
     (Fraction(1, 2), Fraction(1, 512))
     """
-    exponent = emin if magnitude < power_of_two(emin) else floor_log2(magnitude)
+    exponent = max(emin, floor_log2(magnitude)) if magnitude else emin
     return power_of_two(exponent - mantissa_bits)
 
 
@@ -306,15 +309,12 @@ def fields_of(magnitude: Fraction, mantissa_bits: int, bias: int) -> tuple[int, 
     >>> fields_of(Fraction(3), mantissa_bits=3, bias=7)
     (8, 4)
     """
-    if magnitude < power_of_two(1 - bias):
-        exponent, fraction = 0, magnitude / power_of_two(1 - bias)
-    else:
-        unbiased = floor_log2(magnitude)
-        exponent, fraction = unbiased + bias, magnitude / power_of_two(unbiased) - 1
-    mantissa = fraction * (1 << mantissa_bits)
-    if mantissa.denominator != 1:
+    steps = magnitude / quantum(magnitude, mantissa_bits, emin=1 - bias)
+    if steps.denominator != 1:
         raise ValueError(f"{magnitude} has more than {mantissa_bits} mantissa bits: round it first")
-    return exponent, mantissa.numerator
+    if steps.numerator < 1 << mantissa_bits:
+        return 0, steps.numerator  # a subnormal
+    return floor_log2(magnitude) + bias, steps.numerator - (1 << mantissa_bits)
 
 
 def require_number(given: object) -> None:
