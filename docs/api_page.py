@@ -73,9 +73,9 @@ def directive(module, name):
     value = inspect.getattr_static(module, name, None)
     if value is None or isinstance(value, types.ModuleType):
         value = getattr(module, name)
-    if module is mxref and name in FUNCTIONS:
-        return "autofunction", home(name)
     whole = f"{module.__name__}.{name}"
+    if module is mxref and name in FUNCTIONS:
+        return "autofunction", whole
     if isinstance(value, type):
         return "autoexception" if issubclass(value, BaseException) else "autoclass", whole
     if isinstance(value, types.ModuleType):
@@ -83,14 +83,6 @@ def directive(module, name):
     if callable(value) and (inspect.isroutine(value) or hasattr(value, "__wrapped__")):
         return "autofunction", whole
     return "autodata", whole
-
-
-def home(name):
-    """Where the function of mxref that is also a module is defined: ``mxref.show.codes.show``."""
-    for found in ("show.codes.show", "show.compare.compare", "show.diff.diff", "matmul.matmul"):
-        if found.endswith(f".{name}"):
-            return f"mxref.{found}"
-    return f"mxref.show.{name}.{name}"
 
 
 def first_line(module):
@@ -101,6 +93,7 @@ def first_line(module):
 def module_page(name, seen, note):
     """One page; `seen` holds the page of what others describe, by identity."""
     module = importlib.import_module(name)
+    found = modules()
     is_function = name.removeprefix("mxref.") in FUNCTIONS  # whose text is the module's as well
     parts = [f".. {'py:module' if is_function else 'automodule'}:: {name}\n"]
     inner, elsewhere = [], []
@@ -111,7 +104,7 @@ def module_page(name, seen, note):
             inner.append(whole)
             continue
         if isinstance(value, types.ModuleType):  # and a function at once
-            value = getattr(importlib.import_module(whole.rpartition(".")[0]), public)
+            value = getattr(value, public)
         key = id(value) if kind != "autodata" else whole
         if key in seen:
             elsewhere.append((public, seen[key]))
@@ -119,6 +112,8 @@ def module_page(name, seen, note):
         seen[key] = name
         options = "   :members:\n" if kind == "autoclass" else ""
         options += "   :no-value:\n" if kind == "autodata" else ""
+        # A module of the same name has a page, which is what a reference leads to.
+        options += "   :no-index:\n" if kind == "autofunction" and whole in found else ""
         parts.append(f".. {kind}:: {whole}\n{options}")
     lines = [f"# {name}\n", note, "```{eval-rst}", *parts, "```", ""]
     if elsewhere:
@@ -128,7 +123,7 @@ def module_page(name, seen, note):
         lines += ["```{toctree}", ":hidden:", "", *(m for m in modules() if _below(m)), "```", ""]
     if inner:
         lines += ["Modules:\n"]
-        lines += [f"* [{whole}]({whole}.md)" for whole in inner if whole in modules()]
+        lines += [f"* [{whole}]({whole}.md)" for whole in inner if whole in found]
     return "\n".join(lines) + "\n"
 
 

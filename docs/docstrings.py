@@ -6,6 +6,7 @@ Types in docstrings are prose ("array_like", "uint8, shape (n,)"), and no refere
 from __future__ import annotations
 
 import importlib
+import inspect
 import re
 
 
@@ -62,8 +63,20 @@ def on_signature(_app, _what, _name, _value, _options, arguments, returned):
     return arguments and short(arguments), returned and short(returned)
 
 
+# Modules that can be called, which are described as the function that a call goes to.
+CALLED = {"mxref.matmul": "mxref.matmul", "mxref.show": "mxref.show.codes"}
+
+
+def on_docstring(_app, what, name, _value, _options, lines):
+    """Put the text of the function in place of that of the module."""
+    if what == "function" and name in CALLED:
+        function = getattr(importlib.import_module(CALLED[name]), name.rpartition(".")[2])
+        lines[:] = inspect.getdoc(function).splitlines()
+
+
 def setup(app):
     """Connect to Sphinx."""
+    app.connect("autodoc-process-docstring", on_docstring, priority=1)  # before napoleon reads it
     app.connect("autodoc-process-signature", on_signature)
     from sphinx.ext.napoleon import docstring  # so that tests without Sphinx can import this file
 

@@ -5,6 +5,7 @@ All of it is asked of `mxref.formats` and of the exact definition.
 
 from __future__ import annotations
 
+import textwrap
 from fractions import Fraction
 
 import format_pictures as pictures
@@ -33,6 +34,11 @@ SAID = {
 }
 
 
+INTEGERS = ("sign-magnitude", "twos-complement")  # elements without exponents of their own
+UE4M3_CODES = 128
+UE4M3_CLAUSE = "OP-NVFP4-RECIPE"
+
+
 def table(head, rows):
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
@@ -57,29 +63,54 @@ def said_of_code(code, fmt):
     return special or power(number.value)
 
 
+def hexadecimal(code, fmt):
+    """A code with as many digits as its bits need, as `mxref show` writes it."""
+    return f"`0x{code:0{-(-fmt.bits // 4)}x}`"
+
+
+def codes_of(name, fmt):
+    """The codes of a format; UE4M3 has a bit in front of them that is not used."""
+    return range(UE4M3_CODES if name == "ue4m3" else fmt.code_count)
+
+
 def facts(name, fmt):
-    """The facts of an element format, in rows."""
-    finite = pictures.values(fmt)
+    """The facts of a format, in rows."""
+    codes = codes_of(name, fmt)
+    finite = [(value, code) for value, code in pictures.values(fmt) if code in codes]
     least = min(value for value, _ in finite if value > 0)
-    rows = [("bits", f"{fmt.bits}"), ("bias", f"{fmt.bias}"), ("finite codes", f"{len(finite)}")]
+    is_float = name == "e8m0" or fmt.kind is Kind.FLOAT
+    rows = [("bits", "7, and one that is not used" if name == "ue4m3" else f"{fmt.bits}")]
+    if is_float:
+        rows.append(("bias", f"{fmt.bias}"))
+        rows.append(("emax: the exponent of the largest", f"{fmt.emax}"))
+    else:
+        rows.append(("unit: the value of code 1", power(least)))
+    rows.append(("finite codes", f"{len(finite)}"))
     largest, at = max(finite)
-    rows.append(("largest", f"{power(largest)} (`0x{at:02x}`)"))
-    if name != "e8m0" and fmt.kind is Kind.FLOAT:
+    rows.append(("largest", f"{power(largest)} ({hexadecimal(at, fmt)})"))
+    if name != "e8m0" and is_float:
         rows.append(("smallest normal", power(fmt.min_normal)))
         rows.append(("smallest subnormal", power(least)))
-    else:
-        rows.append(("smallest above zero", power(least)))
+    elif is_float:
+        rows.append(("smallest", power(least)))
     specials = {"NaN": [], "Inf": []}
-    for code in range(fmt.code_count):
+    for code in codes:
         text = said_of_code(code, fmt)
         if text in specials:
-            specials[text].append(f"`0x{code:02x}`")
+            specials[text].append(hexadecimal(code, fmt))
     rows += [(word, ", ".join(codes) or "none") for word, codes in specials.items()]
-    users = [f"`{n}`" for n, b in BLOCK_FORMATS.items() if fmt in (b.element, b.scale)]
-    if users:
-        rows.append(("used by", ", ".join(users)))
-    rows.append(("clause", f"`{fmt.clause}`"))
+    rows.append(("used by", ", ".join(users(name, fmt))))
+    clause = UE4M3_CLAUSE if name == "ue4m3" else fmt.clause
+    rows.append(("clause", f"`{clause}`"))
     return table(("", ""), rows)
+
+
+def users(name, fmt):
+    """The block formats whose elements or scales a format is."""
+    found = [f"`{n}`" for n, b in BLOCK_FORMATS.items() if fmt in (b.element, b.scale)]
+    if name == "ue4m3":
+        return ["`nvfp4`"]
+    return [*found, "`nvfp4`"] if fmt == nvfp4.FORMAT.element else found
 
 
 def grid(fmt, codes, columns):
@@ -88,7 +119,7 @@ def grid(fmt, codes, columns):
     rows = []
     for first in codes[::columns]:
         cells = [said_of_code(first + i, fmt) for i in range(columns)]
-        rows.append((f"`0x{first:02x}`", *cells))
+        rows.append((hexadecimal(first, fmt), *cells))
     return table(head, rows)
 
 
@@ -100,7 +131,7 @@ def value_table(fmt):
         return "", grid(fmt, range(fmt.code_count), 8)
     mask = fmt.sign_mask
     return (
-        f"Codes from `0x{mask:02x}` on are the same with a minus sign, −0 among them. ",
+        f"Codes from {hexadecimal(mask, fmt)} on are the same with a minus sign, −0 among them. ",
         grid(fmt, range(mask), max(2, 1 << fmt.mantissa_bits)),
     )
 
@@ -125,6 +156,9 @@ def format_page(name, note):
             f"![The values of {name} on a line](../../pictures/format-{name}-values.svg)\n\n"
         )
     example = "0x38" if fmt.bits == 8 else "0x1"
+    prose = textwrap.fill(
+        f"{prose}A code is the sum of its row and its column, {rows}; every value is exact.", 100
+    )
     page = f"""# {name.upper()}
 
 {note}
@@ -134,7 +168,7 @@ def format_page(name, note):
 
 ## Values
 
-{prose}A code is the sum of its row and its column, {rows}; every value is exact.
+{prose}
 
 {cells}
 
@@ -193,7 +227,7 @@ def relatives_formats_page(note):
     rows = [
         (
             f"`{name}`",
-            f"{point.m}",
+            f"{point.m}" if str(point.element) in INTEGERS else f"{point.m}, leading 1 included",
             f"{point.k1 or 'tensor'} × {point.scale}",
             f"{point.k2} × {point.subscale}" if point.d2 else "none",
             str(point.element),
@@ -221,7 +255,9 @@ shares one float32. The value of element *i* is `e2m1 × ue4m3 × global_scale`.
 ## BDR
 
 Block data representations have one or two levels of scales: a block shares a scale, and small
-groups within it a subscale. An element has a sign and `m` bits of magnitude.
+groups within it a subscale. `m` is the number of bits of magnitude that an element has beside its
+sign; where the elements are floating-point numbers it is the length of their significand, and the
+exponent comes on top.
 
 {table(head, rows)}
 
