@@ -104,7 +104,7 @@ LINES = {
     "quantize {x} --format mxfp4 --codes {new} --scales {new}": ("named twice", "overwrite"),
     "quantize {x} --format mxfp4 --layout gpt-os -o {new}": ("'gpt-os'", "did you mean 'gpt-oss'"),
     "check checkpoint {x} --source {x}": (".npy array", "safetensors"),
-    "compare {archive}": ("zip archive", "safetensors"),
+    "compare {archive}": (".npz archive", "np.save"),
     "compare {none}": ("(0, 64)", "at least one element"),
     **{f"compare {{{name}}}": words for name, words in OF_FILES.items()},
     **{CHECK.replace("{x}", f"{{{name}}}"): words for name, words in OF_FILES.items()},
