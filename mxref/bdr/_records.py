@@ -92,8 +92,9 @@ def unpack(packed: Any, format: str | BDRFormat) -> BDRArray:  # noqa: A002
     Examples
     --------
     >>> import numpy as np
-    >>> unpack(np.arange(36, dtype=np.uint8), "mx9")
-    BDRArray(mx9, shape=(32,), axis=0)
+    >>> q = unpack(np.arange(36, dtype=np.uint8), "mx9")
+    >>> q.shape, q.axis, q.codes[:4]
+    ((32,), 0, array([2, 3, 4, 5], dtype=uint8))
     """
     fmt = bdr_format(format)
     from mxref.layouts.records import unpack_records
