@@ -149,7 +149,7 @@ class Browser:
 def chromium(tmp_path_factory):
     """One browser for all tests."""
     if CHROMIUM is None:
-        pytest.skip("no chromium here: apt-get install chromium")
+        pytest.fail("no chromium here: apt-get install chromium")
     browser = Browser(tmp_path_factory.mktemp("chromium"))
     yield browser
     browser.close()
