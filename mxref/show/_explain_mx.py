@@ -21,6 +21,7 @@ from mxref.show._element_steps import (
     element_steps,
     packed,
 )
+from mxref.show._errors import ArgumentError
 from mxref.show._explain_step import REAL, Step, number_text
 from mxref.show._explain_views import BlockExplanation, Explanation
 from mxref.show._input import Given
@@ -167,9 +168,11 @@ def explain_block(
     elif not numbers:
         raise ValueError(f"a block of {fmt.name} has {fmt.block_size} elements, got 0")
     elif missing and policy.block_tail == "forbid":
-        raise ValueError(
-            f"a block of {fmt.name} has {fmt.block_size} elements, got {len(numbers)}; append "
-            f"zeros, or explain a block of this length: '{fmt.base}/{len(numbers)}'"
+        what = f"a block of {fmt.name} has {fmt.block_size} elements, got {len(numbers)}; "
+        short = f"explain a block of this length: '{fmt.base}/{len(numbers)}'"
+        raise ArgumentError(
+            f"{what}pass pad=True to complete it with zeros, or {short}",
+            f"{what}add --pad to complete it with zeros, or {short}",
         )
     source = next((one.source for one in given if one.source is not None), "float32")
     found = exact_scale.selection(numbers, fmt, policy, source=source, random=draws.scale)

@@ -69,6 +69,7 @@ PYTHON = re.compile(
         (("show", "e4m3", "--line", "--low", "2", "--high", "1"), "--low 2 and --high 1"),
         (("explain", "1,2", "e4m3"), "--at 0,5 picks"),
         (("explain", "1,2", "nvfp4"), "--pad"),
+        (("explain", "1,2", "mxfp4"), "--pad to complete it with zeros, or explain a block"),
         (("explain", "x.npy", "mxfp4"), "such as --at 0,5"),
         (("explain", "x.npy", "mxfp4", "--at", "9,9"), "--at 9,9 lies outside"),
         (("explain", "x.npy", "mxfp4", "--at", "9"), "--at 9 has 1 of 2 axes"),
