@@ -13,10 +13,10 @@ __all__ = ["command_line_errors"]
 @contextmanager
 def command_line_errors() -> Iterator[None]:
     """Do what `one_line_errors` does, and name options rather than arguments of Python."""
-    from mxref.show._errors import ArgumentError  # brings the package, which --help does without
+    from mxref.show._errors import TwoWordedError  # brings the package, which --help does without
 
     with one_line_errors():
         try:
             yield
-        except ArgumentError as error:
+        except TwoWordedError as error:
             fail(error.command)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +17,7 @@ from mxref.cli._output import (
     json_option,
     one_line_errors,
 )
+from mxref.cli._own_words import command_line_errors
 
 if TYPE_CHECKING:
     from mxref.mxarray import MXArray
@@ -85,7 +84,7 @@ def command(  # noqa: PLR0913  # one parameter an option
         else _load(each, format_name, input_dtype)
         for each in (a, b)
     )
-    with _in_words_of_the_command():
+    with command_line_errors():
         from mxref.show.diff import diff
 
         if values:
@@ -110,18 +109,6 @@ def command(  # noqa: PLR0913  # one parameter an option
     if picture is not None:
         _draw(found, picture)
     click.get_current_context().exit(1 if found else 0)
-
-
-@contextmanager
-def _in_words_of_the_command() -> Iterator[None]:
-    """Let refusals name options, where the library names arguments."""
-    from mxref.show.diff._refusals import RefusalError
-
-    with one_line_errors():
-        try:
-            yield
-        except RefusalError as error:
-            fail(error.for_command)
 
 
 def _numbers_of(x: Any, y: Any, codes: tuple[str | None, int | None, int | None]) -> list[Any]:

@@ -25,8 +25,8 @@ from mxref.relatives import family_of
 from mxref.relatives.bdr_format import BDRFormat
 from mxref.relatives.bdr_formats import BDR_FORMATS
 from mxref.relatives.nvfp4_format import NVFP4Format
+from mxref.show._errors import ArgumentError, ArgumentTypeError
 from mxref.show.diff._lines import Line, element_line, float_line, line_of
-from mxref.show.diff._refusals import WrongTypeError, WrongValueError
 
 __all__ = ["Pair", "pair_of", "wrapped"]
 
@@ -110,7 +110,7 @@ def pair_of(
     if fmt is None:
         return _numbers(x, y)
     if axis is not None or block_size is not None:
-        raise WrongValueError(
+        raise ArgumentError.after(
             f"an axis and a block size go with blocks, and {fmt.name} is no block format: leave "
             "them out, or give the scale codes too, as ",
             "mxref.MXArray(codes, scales, format)",
@@ -173,7 +173,7 @@ def wrapped(given: Any, name: str, fmt: Any, axis: int | None, block_size: int |
 
         return MXArray(codes, scales, fmt, where, block_size=block_size)
     if block_size is not None:
-        raise WrongValueError(
+        raise ArgumentError.after(
             f"a block size goes with MX formats; {_name(fmt)} has its own: leave out ",
             "block_size",
             "--block-size",
@@ -189,7 +189,7 @@ def wrapped(given: Any, name: str, fmt: Any, axis: int | None, block_size: int |
 
 def _refuse_other_axis(given: Any, name: str, axis: int) -> None:
     if inputs.normal_axis(axis, given.shape) != given.axis:
-        raise WrongValueError(
+        raise ArgumentError.after(
             f"axis is {axis}, but {name} has its blocks along axis {given.axis} and knows it: "
             "leave out ",
             "axis",
@@ -234,14 +234,14 @@ def _scalar(given: Any, x: NDArray[Any]) -> ElementFormat | ScaleFormat:
     raise ValueError(unknown_name("format", given, known))
 
 
-def _without_scales(name: str, x: NDArray[Any]) -> WrongValueError:
+def _without_scales(name: str, x: NDArray[Any]) -> ArgumentError:
     fmt = BLOCK_FORMATS.get(name.lower())
     element = fmt.element.name if fmt else "e2m1" if name.lower() == "nvfp4" else None
     alone = ("", "")
     if element is not None:
         either = ", or compare the codes alone with "
         alone = (f"{either}format={element!r}", f"{either}--format {element}")
-    return WrongValueError(
+    return ArgumentError.after(
         f"{name} has scales, and a is one array of {x.dtype}: ",
         f"pass (codes, scales) for each of a and b{alone[0]}",
         f"name them behind the codes, CODES.npy:SCALES.npy{alone[1]}",
@@ -270,8 +270,8 @@ def _refuse_unlike(a: Any, b: Any) -> None:
         )
 
 
-def _not_bits(what: str) -> WrongValueError:
-    return WrongValueError(
+def _not_bits(what: str) -> ArgumentError:
+    return ArgumentError.after(
         f"{what}. Compare the values: ",
         "mxref.diff(a.dequantize(), b.dequantize())",
         "add --values",
@@ -288,13 +288,13 @@ def _refuse_shapes(a: tuple[int, ...], b: tuple[int, ...]) -> None:
     elif np.prod(a, dtype=object) == np.prod(b, dtype=object):
         hint = f"they have as many elements: reshape one, b.reshape{a}, if their order agrees"
         save = f"they have as many elements: save b in shape {a}, if their order agrees"
-    raise WrongValueError(f"a has shape {a}, b has shape {b}; expected one shape: ", hint, save)
+    raise ArgumentError.after(f"a has shape {a}, b has shape {b}; expected one shape: ", hint, save)
 
 
 def _refuse_other_format(a: Any, given: Any) -> None:
     own = a.format.name
     if given is not None and _name(given).lower() not in {own, own.partition("/")[0]}:
-        raise WrongValueError(
+        raise ArgumentError.after(
             f"format is {_name(given)!r}, but a and b say that they are in {own}: leave ",
             "it out",
             "--format out",
@@ -335,7 +335,7 @@ def _values(a: Any, b: Any) -> Pair:
     if numbers.dtype.newbyteorder("=") not in inputs.SOURCE_OF:
         values = "; as values it needs a type of real numbers, such as float32"
         format_name = quantized.format.name
-        raise WrongTypeError(
+        raise ArgumentTypeError.after(
             f"{name} is in {format_name}, {rest} holds {numbers.dtype}: as codes it needs scales, ",
             f"(codes, scales) with format={format_name!r}{values}",
             f"CODES.npy:SCALES.npy{values}",
@@ -345,7 +345,7 @@ def _values(a: Any, b: Any) -> Pair:
         cast = values.astype(numbers.dtype.newbyteorder("="))
         is_exact = np.array_equal(cast.astype(np.float32), values, equal_nan=True)
     if not is_exact:
-        raise WrongValueError(
+        raise ArgumentError.after(
             f"{rest} is {numbers.dtype}, which cannot hold the values of {name} "
             f"({quantized.format.name}): compare as float32, ",
             f"{rest}.astype(np.float32)",
@@ -362,7 +362,7 @@ def _numbers(a: NDArray[Any], b: NDArray[Any]) -> Pair:
     x, y = (each.astype(each.dtype.newbyteorder("="), copy=False) for each in (x, y))
     if x.dtype != y.dtype:
         wide = "float64" if np.float64 in {x.dtype.type, y.dtype.type} else "float32"
-        raise WrongTypeError(
+        raise ArgumentTypeError.after(
             f"a holds {x.dtype}, b holds {y.dtype}: bits of two types cannot be compared. ",
             f"Convert what is not {wide}: .astype(np.{wide}) keeps every value",
             f"Compare them as {wide}, which keeps every value: add --values",
